@@ -1,1 +1,26 @@
+//! Rialto: one server between the systems that want money moved and the payment service providers (PSPs) that move it.
+//!
+//! A file imports only from lower floors, and no neighbour on its own floor. In reading order, from the ground up:
+//!
+//! | floor | module | what is there |
+//! |---|---|---|
+//! | 0 | `rialto_adapters::port` | the language between Rialto and a PSP |
+//! | 1 | [`core`] | the model, pure: transaction, intent, the step table, counters, events, schedules, sameness |
+//! | 1 | `rialto_adapters::<psp>` | one folder per PSP |
+//! | 1 | [`http`] | what the contracts share: bodies, errors, limits, the docs page |
+//! | 1 | [`clock`], [`config`], [`telemetry`] | the only reader of time and randomness; settings; logs |
+//! | 2 | [`store`] | the only place that knows the database: units of work, one file per aggregate, sealing |
+//! | 2 | [`wire`] | HTTP to the outside: fault classification, address guard, scrubbed transcripts |
+//! | 3 | [`flow`] | the verbs: accept, submit (only sender), inquire (only asker), apply (only state changer), … |
+//! | 3 | [`profiles`], [`pages`] | an event as a receiver wants it; hosted pages as HTML |
+//! | 4 | [`contracts`] | what callers speak: billwerk |
+//! | 4 | [`hooks`] | what PSPs post to us |
+//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, expiry |
+//! | 4 | [`psp`] | the PSP we play: the sandbox |
+//! | 4 | [`admin`] | what the command line needs beside a running server |
+//! | 5 | [`app`], [`cli`] | everything assembled; the command line |
 
+pub mod clock;
+pub mod core;
+pub mod http;
+pub mod wire;

@@ -1,0 +1,3 @@
+//! Identifiers with check digits, as pure functions.
+
+pub mod iban;

@@ -1,0 +1,201 @@
+//! What a PSP can do, as constant data beside the adapter: settings forms, IntegrationInfo, the console, the docs and the
+//! table "which contract works with which adapter" are all made from it. Nothing is a method that answers "not
+//! implemented".
+
+use super::instruction::Kind;
+use super::money::Currency;
+use super::reference::ReferenceRule;
+use super::time::Duration;
+
+/// A way of paying in the field's own word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MethodName {
+    Card,
+    /// SEPA direct debit and its relatives: pulled from an account under a mandate.
+    DirectDebit,
+    /// Pushed by the payer from an account.
+    BankTransfer,
+    Pix,
+}
+
+impl MethodName {
+    pub const ALL: &'static [MethodName] =
+        &[MethodName::Card, MethodName::DirectDebit, MethodName::BankTransfer, MethodName::Pix];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MethodName::Card => "card",
+            MethodName::DirectDebit => "direct_debit",
+            MethodName::BankTransfer => "bank_transfer",
+            MethodName::Pix => "pix",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<MethodName> {
+        MethodName::ALL.iter().copied().find(|method| method.as_str() == text)
+    }
+}
+
+/// Currencies a capability covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Currencies {
+    /// Every currency with an ISO 4217 minor unit.
+    All,
+    Only(&'static [Currency]),
+}
+
+impl Currencies {
+    pub fn covers(&self, currency: Currency) -> bool {
+        match self {
+            Currencies::All => true,
+            Currencies::Only(list) => list.contains(&currency),
+        }
+    }
+}
+
+/// Whether the amount that arrives is the amount we asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountRule {
+    /// Another amount is a conflict (card, payout, refund).
+    Exact,
+    /// The payer types it (bank transfer, PIX): booked as told and marked.
+    AsTold,
+}
+
+/// One line of what a PSP can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    pub kind: Kind,
+    pub method: MethodName,
+    pub currencies: Currencies,
+    /// Kinds of destination, for payouts: `"iban"`, `"pix_key"`.
+    pub destinations: &'static [&'static str],
+    /// In minor units of whatever currency; the PSP's own limits.
+    pub minimum_minor: i64,
+    pub maximum_minor: i64,
+    /// Less than the whole of the parent is possible (capture, release, refund).
+    pub partial: bool,
+    pub amount: AmountRule,
+    /// The payer takes part on a page: the answer to the call cannot be the end of it.
+    pub interactive: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingType {
+    Text,
+    Url,
+    Switch,
+    Choice(&'static [(&'static str, &'static str)]),
+}
+
+/// A line of the settings form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SettingField {
+    pub key: &'static str,
+    pub label: &'static str,
+    pub help: &'static str,
+    pub kind: SettingType,
+    pub required: bool,
+    /// Masked wherever it is shown.
+    pub secret: bool,
+    /// Names the account at the PSP: another value is another account, to which old transactions do not belong.
+    pub identifying: bool,
+    /// The operator's to set, never a merchant's.
+    pub operator_only: bool,
+}
+
+/// Whether, and how long, the PSP treats our reference as an idempotency key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    No,
+    For {
+        window: Duration,
+        /// How long to leave it alone before sending the same bytes again.
+        resend_after: Duration,
+    },
+}
+
+/// By whose reference a PSP can be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookupKey {
+    Ours,
+    /// Only once the PSP has told its own.
+    Theirs,
+    Never,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LookupRule {
+    pub by: LookupKey,
+    /// How long after the call's `answer_by` an "absent" is worth believing.
+    pub absent_after: Duration,
+    /// Waits between look-ups of an open transaction; the last one repeats.
+    pub pacing: &'static [Duration],
+}
+
+/// How a notice proves that it comes from the PSP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authenticity {
+    Signed,
+    /// No proof at all: a notice is a nudge to look up, its content is not believed.
+    NudgeOnly,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeRule {
+    pub authenticity: Authenticity,
+    /// The status the PSP expects for "received".
+    pub accepted_status: u16,
+}
+
+/// Calls per window and account that the PSP allows, and the share of them kept for look-ups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestBudget {
+    pub calls: u32,
+    pub per: Duration,
+    pub kept_for_lookups: u32,
+}
+
+/// A field of the payer that a PSP cannot do without; asked on our page where the contract did not bring it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PayerField {
+    Name,
+    Email,
+    Phone,
+    Document,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// Folder, stored and published name: lower case, digits, underscore.
+    pub name: &'static str,
+    /// What people call it.
+    pub title: &'static str,
+    pub capabilities: &'static [Capability],
+    pub payer_fields: &'static [PayerField],
+    pub settings: &'static [SettingField],
+    pub reference: ReferenceRule,
+    pub idempotency: Idempotency,
+    pub lookup: LookupRule,
+    pub notices: NoticeRule,
+    /// An unpaid charge or unfinished preauth can be ended.
+    pub can_close: bool,
+    /// The PSP keeps a date and debits then by itself.
+    pub schedules_debits: bool,
+    pub budget: Option<RequestBudget>,
+    /// How long the `submit` call may take before its outcome is unknown.
+    pub answer_within: Duration,
+    /// How long a reservation holds where the PSP does not say.
+    pub preauth_valid_for: Duration,
+}
+
+impl Manifest {
+    /// The capability for a kind, method and currency.
+    pub fn capability(&self, kind: Kind, method: MethodName, currency: Currency) -> Option<&'static Capability> {
+        self.capabilities.iter().find(|c| c.kind == kind && c.method == method && c.currencies.covers(currency))
+    }
+
+    pub fn setting(&self, key: &str) -> Option<&'static SettingField> {
+        self.settings.iter().find(|field| field.key == key)
+    }
+}

@@ -1,0 +1,1 @@
+//! The scriptable provider built into Rialto.

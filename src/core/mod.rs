@@ -1,0 +1,1 @@
+//! The model, pure: no async, no IO, no serde, no clock, no randomness.
