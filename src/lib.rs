@@ -23,4 +23,5 @@
 pub mod clock;
 pub mod core;
 pub mod http;
+pub mod store;
 pub mod wire;
