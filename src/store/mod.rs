@@ -3,10 +3,21 @@
 //! Writing: a flow builds a [`Unit`] and gives it to [`Store::run`]; one writer per node executes units in batches
 //! ([`writer`]). Reading: plain statements on a pool of readers that cannot write.
 
+pub mod agreements;
+pub mod deliveries;
+mod entity;
+pub mod events;
+pub mod forms;
+pub mod history;
+pub mod inbox;
+pub mod intents;
 mod lease;
 mod open;
+mod sql;
+pub mod tenants;
 #[doc(hidden)]
 pub mod testing;
+pub mod transactions;
 mod unit;
 mod vault;
 mod writer;
