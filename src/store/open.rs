@@ -282,7 +282,7 @@ async fn check_schema(db: &DatabaseConnection) -> Result<(), StoreError> {
     }
 }
 
-/// The migrator says `Custom` exactly when the database has a migration that this binary does not know.
+/// The migrator says `Custom` when the database has a migration that this binary does not know; no migration says it.
 fn schema_error(error: DbErr) -> StoreError {
     match error {
         DbErr::Custom(text) => {

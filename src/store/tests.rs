@@ -184,6 +184,60 @@ async fn lost_connections_are_replaced() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_is_stored_though_connections_are_killed() {
+    for kind in databases() {
+        let (store, database) = open(kind).await;
+        let callers = (0..4).map(|caller| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut answered = Vec::new();
+                for index in 0..100 {
+                    let name = format!("{caller}-{index:03}");
+                    match store.run(unit(|u| u.insert(row(name.clone(), 1)))).await {
+                        Ok(Ok(())) => answered.push(name),
+                        Ok(Err(refusal)) => panic!("{refusal:?}"),
+                        Err(StoreError::Database(_)) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+                answered
+            })
+        });
+        let callers: Vec<_> = callers.collect();
+        for _ in 0..3 {
+            database.kill_connections();
+        }
+        let mut answered = Vec::new();
+        for caller in callers {
+            answered.extend(caller.await.expect("no panic"));
+        }
+        let again = database.store(Clock::default()).await.expect("another node opens");
+        let stored = names(&again).await;
+        assert!(answered.len() > 300, "{kind}: most get through");
+        let lost: Vec<_> = answered.iter().filter(|name| !stored.contains(name)).collect();
+        assert!(lost.is_empty(), "{kind}: {lost:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_commit_is_an_error_for_all_of_its_batch() {
+    for kind in databases() {
+        let (store, database) = open(kind).await;
+        // Checked at COMMIT only. None of our own constraints is.
+        database
+            .execute("CREATE TABLE late (name TEXT NOT NULL REFERENCES leases (name) DEFERRABLE INITIALLY DEFERRED)");
+        let late = Query::insert().into_table("late").columns(["name"]).values_panic(["absent".into()]).to_owned();
+        let (good, bad) = tokio::join!(store.run(unit(|u| u.insert(row("a", 1)))), store.run(unit(|u| u.insert(late))));
+        for answer in [good, bad] {
+            let Err(StoreError::Database(text)) = answer else { panic!("{kind}: {answer:?}") };
+            assert!(text.contains("nothing was done"), "{kind}: {text}");
+        }
+        assert_eq!(names(&store).await, Vec::<String>::new(), "{kind}");
+        assert_eq!(store.run(unit(|u| u.insert(row("a", 1)))).await, Ok(Ok(())), "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn two_nodes_that_lock_each_others_rows_both_get_through() {
     for kind in databases() {
