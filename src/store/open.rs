@@ -120,13 +120,15 @@ impl Target {
     fn name(&self) -> String {
         match self {
             Target::Sqlite(options) => format!("SQLite file {}", options.get_filename().display()),
-            Target::Postgres(options) => format!(
-                "PostgreSQL database {:?} at {}:{} as user {:?}",
-                options.get_database().unwrap_or(options.get_username()),
-                options.get_host(),
-                options.get_port(),
-                options.get_username()
-            ),
+            Target::Postgres(options) => {
+                let place = match options.get_socket() {
+                    Some(socket) => socket.display().to_string(),
+                    None => format!("{}:{}", options.get_host(), options.get_port()),
+                };
+                let user = options.get_username();
+                let database = options.get_database().unwrap_or(user);
+                format!("PostgreSQL database {database:?} at {place} as user {user:?}")
+            }
         }
     }
 
@@ -280,7 +282,7 @@ async fn check_schema(db: &DatabaseConnection) -> Result<(), StoreError> {
     }
 }
 
-/// The migrator says `Custom` exactly when the database has a migration that this binary does not know.
+/// The migrator says `Custom` when the database has a migration that this binary does not know; no migration says it.
 fn schema_error(error: DbErr) -> StoreError {
     match error {
         DbErr::Custom(text) => {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, RuntimeErr,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbErr, RuntimeErr,
     SqliteTransactionMode, TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{mpsc, oneshot, watch};
@@ -109,11 +109,10 @@ impl Task {
         while waiting.recv_many(&mut jobs, BATCH_MAX).await > 0 {
             let answers = self.settle(&jobs).await;
             for (job, answer) in jobs.drain(..).zip(answers) {
-                if let Err(error) = &answer {
-                    tracing::error!(unit = job.name, %error, "a unit of work failed");
+                // A caller that is still there logs its own error.
+                if let Err(Err(error)) = job.answer.send(answer) {
+                    tracing::error!(unit = job.name, %error, "a unit of work failed after its caller went away");
                 }
-                // A caller that went away needs no answer.
-                drop(job.answer.send(answer));
             }
         }
         self.discard();
@@ -217,7 +216,7 @@ async fn transact(
         sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
         ..TransactionOptions::default()
     };
-    let transaction = connection.begin_with_options(immediate).await.map_err(fatal)?;
+    let transaction = connection.begin_with_options(immediate).await.map_err(not_begun)?;
     let answers = match execute(&transaction, jobs).await {
         Ok(answers) => answers,
         Err(failure) => {
@@ -228,10 +227,7 @@ async fn transact(
     };
     if answers.iter().any(is_done) {
         *committing = true;
-        transaction
-            .commit()
-            .await
-            .map_err(|error| Failure::Final(format!("COMMIT failed: outcome unknown: {error}")))?;
+        transaction.commit().await.map_err(not_committed)?;
     } else {
         transaction.rollback().await.map_err(fatal)?;
     }
@@ -269,7 +265,7 @@ async fn run_steps(transaction: &DatabaseTransaction, job: &Job) -> Result<Answe
                 }
             }
             Err(error) => {
-                return match blame(&error, transaction.get_database_backend()) {
+                return match blame(&error) {
                     Blame::Unit => Ok(Err(StoreError::Database(format!("{}: {error}", job.name)))),
                     Blame::Clash => Err(Failure::Clash(error.to_string())),
                     Blame::Connection => Err(Failure::Lost(error.to_string())),
@@ -280,7 +276,23 @@ async fn run_steps(transaction: &DatabaseTransaction, job: &Job) -> Result<Answe
     Ok(Ok(Ok(())))
 }
 
-/// An error of BEGIN, SAVEPOINT, RELEASE or ROLLBACK is nobody's own.
+/// SQLite's BEGIN has waited for another process's write lock as long as it may: more attempts would only add up.
+fn not_begun(error: DbErr) -> Failure {
+    match code(&error) {
+        Some(code) if is_clash(&code) => Failure::Final(format!("another process keeps the database locked: {error}")),
+        Some(_) | None => Failure::Lost(error.to_string()),
+    }
+}
+
+/// A COMMIT that the database itself refuses has done nothing; without an answer nobody knows.
+fn not_committed(error: DbErr) -> Failure {
+    match blame(&error) {
+        Blame::Unit | Blame::Clash => Failure::Final(format!("COMMIT was refused, nothing was done: {error}")),
+        Blame::Connection => Failure::Final(format!("COMMIT failed, whether it was done is unknown: {error}")),
+    }
+}
+
+/// An error of SAVEPOINT, RELEASE or ROLLBACK is nobody's own.
 fn fatal(error: DbErr) -> Failure {
     let text = error.to_string();
     let code = code(&error);
@@ -300,16 +312,22 @@ enum Blame {
     Connection,
 }
 
-fn blame(error: &DbErr, backend: DbBackend) -> Blame {
-    let Some(code) = code(error) else { return Blame::Connection };
-    if is_clash(&code) {
+fn blame(error: &DbErr) -> Blame {
+    match (code(error), error) {
+        (Some(code), _) => blame_code(&code),
+        // A value that cannot be sent at all: the statement never left.
+        (None, DbErr::Exec(RuntimeErr::SqlxError(error))) if matches!(**error, SqlxError::Encode(_)) => Blame::Unit,
+        (None, _) => Blame::Connection,
+    }
+}
+
+fn blame_code(code: &str) -> Blame {
+    if is_clash(code) {
         return Blame::Clash;
     }
-    let own = match backend {
-        DbBackend::Sqlite => is_own_sqlite(&code),
-        DbBackend::Postgres => is_own_postgres(&code),
-        // We never connect to one.
-        DbBackend::MySql | _ => false,
+    let own = match sqlite_primary(code) {
+        Some(primary) => is_own_sqlite(primary),
+        None => is_own_postgres(code),
     };
     if own { Blame::Unit } else { Blame::Connection }
 }
@@ -335,8 +353,8 @@ fn is_clash(code: &str) -> bool {
 
 /// Error, too big, constraint, mismatch, range. After anything else (disk full, I/O) SQLite may have rolled the whole
 /// transaction back, and the next statement would be committed by itself.
-fn is_own_sqlite(code: &str) -> bool {
-    sqlite_primary(code).is_some_and(|primary| matches!(primary, 1 | 18 | 19 | 20 | 25))
+fn is_own_sqlite(primary: u32) -> bool {
+    matches!(primary, 1 | 18 | 19 | 20 | 25)
 }
 
 /// Anything the server says about a statement, except that the connection or the server goes away.
@@ -354,32 +372,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sqlite_codes_and_sqlstates_are_told_apart() {
+    fn codes_of_both_databases_are_told_apart() {
+        use Blame::{Clash, Connection, Unit};
         let rows = [
-            ("1555", true, false, false),   // SQLite: primary key
-            ("2067", true, false, false),   // SQLite: unique
-            ("275", true, false, false),    // SQLite: check
-            ("787", true, false, false),    // SQLite: foreign key
-            ("1", true, false, false),      // SQLite: no such table
-            ("5", false, false, true),      // SQLite: busy
-            ("517", false, false, true),    // SQLite: busy snapshot
-            ("13", false, false, false),    // SQLite: disk full
-            ("2314", false, false, false),  // SQLite: I/O error
-            ("23505", false, true, false),  // unique
-            ("22003", false, true, false),  // out of range
-            ("42P01", false, true, false),  // no such table
-            ("57014", false, true, false),  // statement timeout
-            ("40001", false, true, true),   // serialization
-            ("40P01", false, true, true),   // deadlock
-            ("57P01", false, false, false), // terminated by an administrator
-            ("08006", false, false, false), // connection failure
+            ("1555", Unit),        // SQLite: primary key
+            ("2067", Unit),        // SQLite: unique
+            ("275", Unit),         // SQLite: check
+            ("787", Unit),         // SQLite: foreign key
+            ("1", Unit),           // SQLite: no such table
+            ("5", Clash),          // SQLite: busy
+            ("517", Clash),        // SQLite: busy snapshot
+            ("13", Connection),    // SQLite: disk full
+            ("2314", Connection),  // SQLite: I/O error
+            ("23505", Unit),       // PostgreSQL: unique
+            ("22003", Unit),       // PostgreSQL: out of range
+            ("42P01", Unit),       // PostgreSQL: no such table
+            ("57014", Unit),       // PostgreSQL: statement timeout
+            ("40001", Clash),      // PostgreSQL: serialization
+            ("40P01", Clash),      // PostgreSQL: deadlock
+            ("57P01", Connection), // PostgreSQL: terminated by an administrator
+            ("08006", Connection), // PostgreSQL: connection failure
         ];
-        for (code, sqlite, postgres, clash) in rows {
-            assert_eq!(is_own_sqlite(code), sqlite, "{code}");
-            if sqlite_primary(code).is_none() {
-                assert_eq!(is_own_postgres(code), postgres, "{code}");
-            }
-            assert_eq!(is_clash(code), clash, "{code}");
+        for (code, expected) in rows {
+            assert_eq!(blame_code(code), expected, "{code}");
         }
     }
 }
