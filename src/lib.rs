@@ -23,6 +23,9 @@
 pub mod clock;
 pub mod core;
 pub mod flow;
+pub mod hooks;
 pub mod http;
+pub mod profiles;
 pub mod store;
 pub mod wire;
+pub mod workers;

@@ -9,7 +9,7 @@ use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError};
 use crate::core::alert::Alert;
 use crate::core::event::EventType;
-use crate::core::intent::{self, LatePolicy};
+use crate::core::intent::{self, ClosedBy, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Standing, Step, step};
 use crate::core::transaction::{State, View};
@@ -32,12 +32,21 @@ pub struct News {
     pub exchanges: Vec<StoredExchange>,
     /// How often in a row the PSP has not known it, where that is what was learned.
     pub absences: Option<i32>,
+    /// What an end of the transaction means for its intent, where that is our clock's doing and not the payer's.
+    pub closes_as: Option<ClosedBy>,
 }
 
 impl News {
     /// From our own clock, or the proof that nothing was sent.
     pub fn of_ours(learned: Learned) -> News {
-        News { source: Source::Ourselves, learned, report: None, exchanges: Vec::new(), absences: None }
+        News {
+            source: Source::Ourselves,
+            learned,
+            report: None,
+            exchanges: Vec::new(),
+            absences: None,
+            closes_as: None,
+        }
     }
 
     pub fn with(self, learned: Learned) -> News {
@@ -364,7 +373,11 @@ impl Engine {
         }
         let change =
             intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
-        match change.state {
+        let to = change.state.map(|to| match (to, news.closes_as) {
+            (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
+            (to, _) => to,
+        });
+        match to {
             Some(to) => intents::set_state(unit, intent, to, now),
             None => intents::touch(unit, intent.tenant_id, intent.id, now),
         }

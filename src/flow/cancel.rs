@@ -71,7 +71,7 @@ impl Engine {
         if !matches!(now.state, State::Pending(_)) {
             return Ok(None);
         }
-        self.close(&now).await?;
+        self.close(&now, None).await?;
         let after = self.store.intent(intent.tenant_id, intent.id).await?;
         Ok(match after.map(|intent| intent.state) {
             Some(IntentState::Open) => Some(Cancelled::NotPossible),

@@ -6,13 +6,14 @@
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
-//! - [`cancel`] – ends a preauth. [`resolve`] – a person says what machines may not.
+//! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
 //! - [`tenants`] – sets up tenants, connections and keys.
 //! - [`limits`] – how long we wait for what.
 
 pub mod accept;
 pub mod apply;
 pub mod cancel;
+pub mod expire;
 pub mod identity;
 pub mod inquire;
 pub mod instruct;

@@ -12,7 +12,7 @@ use super::inquire::first_look;
 use super::instruct::Instructed;
 use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError};
-use crate::core::intent::IntentState;
+use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
 use crate::store::history::Source;
@@ -192,7 +192,7 @@ impl Engine {
     }
 
     /// Asks the PSP to end an unpaid charge or an unfinished preauth; what it answers is applied to that transaction.
-    pub(super) async fn close(&self, t: &Transaction) -> Result<(), FlowError> {
+    pub(super) async fn close(&self, t: &Transaction, closes_as: Option<ClosedBy>) -> Result<(), FlowError> {
         let connection = self.connection(t.tenant_id, t.connection_id).await?;
         let adapter = self.adapter(&connection)?;
         if !adapter.manifest().can_close {
@@ -204,7 +204,7 @@ impl Engine {
             self.call(adapter, &connection, t, &instruction, Deadlines { send_by, answer_by }).await?;
         match outcome {
             Outcome::Reported(reports) => {
-                self.hear_about(t, &reports, news).await?;
+                self.hear_about(t, &reports, News { closes_as, ..news }).await?;
             }
             // Nothing is known of the close; the transaction itself stays as it was, and is looked at as before.
             Outcome::NotSent(_) | Outcome::Unknown(_) => self.keep_exchanges(news.exchanges).await?,

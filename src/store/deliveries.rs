@@ -84,18 +84,21 @@ pub struct Attempt {
 /// Deliveries one sweep of the outbox takes.
 const DUE_PAGE: u64 = 128;
 
-/// Adds an endpoint unless the tenant has it: (tenant, origin, profile) is one endpoint.
+/// Adds an endpoint; refused as stale if the tenant has it by now: (tenant, origin, profile) is one endpoint.
 pub fn open_endpoint(unit: &mut Unit, endpoint: &Endpoint, now: Timestamp) {
-    unit.insert_or_ignore(row::<endpoints::Entity, _>(endpoints::Model {
-        id: endpoint.id,
-        tenant_id: endpoint.tenant_id,
-        profile: endpoint.profile.clone(),
-        origin: endpoint.origin.clone(),
-        url: endpoint.url.clone(),
-        secret_sealed: None,
-        state: "active".to_owned(),
-        created_at: now.0,
-    }));
+    unit.claim(
+        row::<endpoints::Entity, _>(endpoints::Model {
+            id: endpoint.id,
+            tenant_id: endpoint.tenant_id,
+            profile: endpoint.profile.clone(),
+            origin: endpoint.origin.clone(),
+            url: endpoint.url.clone(),
+            secret_sealed: None,
+            state: "active".to_owned(),
+            created_at: now.0,
+        }),
+        Refusal::Stale,
+    );
 }
 
 /// Adds the delivery, or wants one more telling of the row its subject has. The schedule starts anew with fresh news, but
@@ -208,10 +211,12 @@ impl Store {
         Ok(found.map(Endpoint::from))
     }
 
-    /// Deliveries to attempt by now, longest due first.
-    pub async fn deliveries_due(&self, now: Timestamp) -> Result<Vec<Delivery>, StoreError> {
+    /// Deliveries to attempt by now, longest due first, but for those of endpoints that are busy already: a dead one must
+    /// not fill the page.
+    pub async fn deliveries_due(&self, now: Timestamp, busy: &[Uuid]) -> Result<Vec<Delivery>, StoreError> {
         let found = deliveries::Entity::find()
             .filter(deliveries::Column::NextAt.lte(now.0))
+            .filter(deliveries::Column::EndpointId.is_not_in(busy.iter().copied()))
             .order_by_asc(deliveries::Column::NextAt)
             .limit(DUE_PAGE)
             .all(self.reader())

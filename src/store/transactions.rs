@@ -265,10 +265,26 @@ pub fn claim_look(unit: &mut Unit, transaction: &Transaction, next: Timestamp) {
     unit.must(
         by_id(transaction.tenant_id, transaction.id)
             .filter(Column::Version.eq(transaction.version))
-            .filter(Column::LookAt.eq(transaction.look_at.map(|at| at.0)))
+            .filter(match transaction.look_at {
+                Some(at) => Column::LookAt.eq(at.0),
+                None => Column::LookAt.is_null(),
+            })
             .col_expr(Column::LookAt, Expr::value(next.0))
             .into_query(),
         Refusal::Stale,
+    );
+}
+
+/// Makes whatever the PSP calls by this name due for a look-up, unless it has ended.
+pub fn look_now(unit: &mut Unit, tenant: Uuid, connection: Uuid, namespace: Namespace, value: &str, now: Timestamp) {
+    unit.update(
+        transactions::Entity::update_many()
+            .filter(Column::TenantId.eq(tenant))
+            .filter(Column::ConnectionId.eq(connection))
+            .filter(namespace.column().eq(value))
+            .filter(Column::LookAt.is_not_null())
+            .col_expr(Column::LookAt, Expr::value(now.0))
+            .into_query(),
     );
 }
 
