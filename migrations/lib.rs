@@ -1,1 +1,18 @@
+//! The database schema, one file per change, for SQLite and PostgreSQL alike.
+//!
+//! Whoever runs [`Migrator`] gives it one transaction for everything that is pending, on both databases: a start that is
+//! killed half-way leaves the old schema. Both databases therefore see only statements that a transaction allows.
 
+pub use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
+
+mod m20261120_000000_model;
+mod m20261120_000001_leases;
+
+pub struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261120_000000_model::Migration), Box::new(m20261120_000001_leases::Migration)]
+    }
+}

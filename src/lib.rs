@@ -22,5 +22,7 @@
 
 pub mod clock;
 pub mod core;
+pub mod flow;
 pub mod http;
+pub mod store;
 pub mod wire;

@@ -1,0 +1,297 @@
+//! A caller's wish becomes an intent and its transaction: once for ever under the caller's key, and committed before
+//! anything is sent.
+
+use std::collections::BTreeMap;
+
+use rialto_adapters::port::manifest::MethodName;
+use rialto_adapters::port::{Kind, Money, Timestamp};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::identity::Caller;
+use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
+use super::{Engine, FlowError};
+use crate::core::event::EventType;
+use crate::core::intent::{IntentKind, IntentState};
+use crate::core::sameness::{self, Sameness};
+use crate::core::transaction::State;
+use crate::store::agreements::{self, Agreement, AgreementState};
+use crate::store::forms::Details;
+use crate::store::intents::Intent;
+use crate::store::transactions::{self, Counted, Counter, Transaction};
+use crate::store::{Refusal, Unit, hash_token};
+
+/// What a caller wants, checked by its contract.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    pub operation: &'static str,
+    pub caller_key: String,
+    /// The request by field, to tell a repeat from another request under the same key.
+    pub request: BTreeMap<String, String>,
+    pub kind: IntentKind,
+    pub amount: Money,
+    pub method: MethodName,
+    /// The caller's id of the agreement to open, or whose means to charge.
+    pub agreement: Option<String>,
+    pub details: Details,
+    pub notify_url: Option<String>,
+    /// The payer takes part on our page; it stays open until then.
+    pub page_until: Option<Timestamp>,
+    pub work: Work,
+}
+
+/// The transaction a wish needs.
+#[derive(Clone, Debug)]
+pub enum Work {
+    StoreMeans,
+    Preauth,
+    Charge,
+    /// Of a preauth, with the intent it belongs to.
+    Capture(Box<Transaction>),
+    /// Of a charge or a capture, with the intent it belongs to.
+    Refund(Box<Transaction>),
+}
+
+impl Work {
+    fn kind(&self) -> Kind {
+        match self {
+            Work::StoreMeans => Kind::StoreMeans,
+            Work::Preauth => Kind::Preauth,
+            Work::Charge => Kind::Charge,
+            Work::Capture(_) => Kind::Capture,
+            Work::Refund(_) => Kind::Refund,
+        }
+    }
+
+    fn parent(&self) -> Option<&Transaction> {
+        match self {
+            Work::StoreMeans | Work::Preauth | Work::Charge => None,
+            Work::Capture(parent) | Work::Refund(parent) => Some(parent),
+        }
+    }
+}
+
+/// What became of a wish.
+#[derive(Debug)]
+pub enum Accepted {
+    /// It is committed, and being sent by a task of its own. The handle ends with the first outcome.
+    New { intent: Box<Intent>, transaction: Uuid, sending: JoinHandle<()> },
+    /// The very same request was accepted earlier.
+    Same(Box<Intent>),
+    /// Another request has this key; `field` is where they differ.
+    Differs { field: String },
+    /// The parent has less left than this would take, or is in a state that does not allow it any more. Nothing is stored.
+    Short,
+}
+
+/// What an earlier request under the same key means for this one.
+#[derive(Debug)]
+pub enum Repeat {
+    /// There was none.
+    Fresh,
+    Same(Box<Intent>),
+    Differs {
+        field: String,
+    },
+}
+
+/// Bytes of randomness in a page token: not to be guessed.
+const PAGE_TOKEN_BYTES: usize = 24;
+
+impl Engine {
+    /// Looks whether the caller's key has been used, before the rest of a request is checked: a repeat is answered from
+    /// what is stored even if it would be refused today.
+    pub async fn repeat(
+        &self,
+        caller: &Caller,
+        operation: &str,
+        caller_key: &str,
+        request: &BTreeMap<String, String>,
+    ) -> Result<Repeat, FlowError> {
+        let stored = self.store.intent_by_key(caller.tenant_id, &caller.contract, operation, caller_key).await?;
+        Ok(match stored {
+            None => Repeat::Fresh,
+            Some(intent) => match sameness::compare(&intent.sameness, &fingerprints(request)) {
+                Sameness::Same => Repeat::Same(Box::new(intent)),
+                Sameness::Differs(field) => Repeat::Differs { field },
+            },
+        })
+    }
+
+    /// Commits the wish, and starts sending it. A wish refused here has left nothing behind.
+    pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
+        for _ in 0..RACES_MAX {
+            match self.repeat(caller, wish.operation, &wish.caller_key, &wish.request).await? {
+                Repeat::Fresh => {}
+                Repeat::Same(intent) => return Ok(Accepted::Same(intent)),
+                Repeat::Differs { field } => return Ok(Accepted::Differs { field }),
+            }
+            let (intent, transaction, unit) = self.build(caller, &wish).await?;
+            match self.store.run(unit).await? {
+                Ok(()) => {
+                    self.nudges.dispatcher.notify_one();
+                    let sending = self.spawn_submit(transaction.tenant_id, transaction.id);
+                    return Ok(Accepted::New { intent: Box::new(intent), transaction: transaction.id, sending });
+                }
+                Err(Refusal::Short | Refusal::Missing) => return Ok(Accepted::Short),
+                // Somebody was faster: see what they stored.
+                Err(Refusal::KeyTaken | Refusal::Stale | Refusal::Held | Refusal::Duplicate) => {}
+            }
+        }
+        Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
+    }
+
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<(Intent, Transaction, Unit), FlowError> {
+        let now = self.clock.now();
+        let mut unit = Unit::new("accept");
+        let agreement_id = match &wish.agreement {
+            Some(caller_id) => Some(self.agreement_for(&mut unit, caller, wish, caller_id, now).await?),
+            None => None,
+        };
+        let mut details = wish.details.clone();
+        if wish.page_until.is_some() {
+            details.page_token = Some(hex(&self.clock.random::<PAGE_TOKEN_BYTES>()));
+        }
+        let parent = wish.work.parent();
+        let connection = match parent {
+            // What was taken with one connection is given back with the same.
+            Some(parent) => self.connection(caller.tenant_id, parent.connection_id).await?,
+            None => caller.connection.clone(),
+        };
+        let intent = Intent {
+            id: self.clock.new_id(),
+            tenant_id: caller.tenant_id,
+            connection_id: connection.id,
+            key_id: caller.key_id,
+            contract: caller.contract.clone(),
+            operation: wish.operation.to_owned(),
+            caller_key: wish.caller_key.clone(),
+            kind: wish.kind,
+            state: IntentState::Open,
+            amount: wish.amount,
+            method: wish.method,
+            agreement_id,
+            parent_id: parent.map(|parent| parent.intent_id),
+            sameness: fingerprints(&wish.request),
+            page_token_hash: details.page_token.as_deref().map(hash_token),
+            details,
+            notify_url: wish.notify_url.clone(),
+            expires_at: wish.page_until,
+            created_at: now,
+            updated_at: now,
+        };
+        let transaction = self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
+        self.store.claim_intent(&mut unit, &intent);
+        if let (Some(parent), Some(counter)) = (parent, Counter::of(transaction.kind)) {
+            transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
+        }
+        transactions::insert(&mut unit, &transaction);
+        self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
+        Ok((intent, transaction, unit))
+    }
+
+    /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.
+    pub(super) fn new_transaction(
+        &self,
+        intent: &Intent,
+        kind: Kind,
+        parent: Option<&Transaction>,
+        adapter: &str,
+        amount: Money,
+    ) -> Result<Transaction, FlowError> {
+        let adapter =
+            rialto_adapters::find(adapter).ok_or_else(|| FlowError::Broken(format!("unknown adapter {adapter:?}")))?;
+        let id = self.clock.new_id();
+        let now = self.clock.now();
+        let submit_by = self.clock.after(SUBMIT_WITHIN);
+        Ok(Transaction {
+            id,
+            tenant_id: intent.tenant_id,
+            intent_id: intent.id,
+            connection_id: intent.connection_id,
+            settings_version: parent.map_or(0, |parent| parent.settings_version),
+            kind,
+            method: intent.method,
+            parent_id: parent.map(|parent| parent.id),
+            ours: adapter.manifest().reference.mint(id.as_u128()),
+            theirs: None,
+            scheme: None,
+            state: State::Created,
+            amount,
+            confirmed: None,
+            counters: Counted::default(),
+            marked: false,
+            attempts: 0,
+            ended_unknown: false,
+            submit_by,
+            send_by: None,
+            answer_by: None,
+            // Should this node die before it sends: whoever looks then finds it past its time.
+            look_at: Some(submit_by),
+            lookups: 0,
+            absences: 0,
+            state_at_psp: None,
+            next: None,
+            valid_until: None,
+            psp_code: None,
+            psp_text: None,
+            version: 0,
+            created_at: now,
+            updated_at: now,
+        })
+    }
+
+    async fn agreement_for(
+        &self,
+        unit: &mut Unit,
+        caller: &Caller,
+        wish: &Wish,
+        caller_id: &str,
+        now: Timestamp,
+    ) -> Result<Uuid, FlowError> {
+        if let Some(agreement) = self.store.agreement(caller.tenant_id, &caller.contract, caller_id).await? {
+            return Ok(agreement.id);
+        }
+        let agreement = Agreement {
+            id: self.clock.new_id(),
+            tenant_id: caller.tenant_id,
+            connection_id: caller.connection.id,
+            contract: caller.contract.clone(),
+            caller_id: caller_id.to_owned(),
+            method: wish.method,
+            state: AgreementState::Open,
+            token: None,
+            bearer: BTreeMap::new(),
+        };
+        agreements::open(unit, &agreement, now);
+        Ok(agreement.id)
+    }
+
+    /// Waits, as long as a caller waits, until the transaction is no longer on its way to the PSP.
+    pub async fn settled(&self, tenant: Uuid, transaction: Uuid) -> Result<(), FlowError> {
+        let give_up_at = tokio::time::Instant::now() + self.clock.wait(CALL_ANSWERED_WITHIN);
+        let mut changed = self.store.changed();
+        loop {
+            let state = self.store.transaction(tenant, transaction).await?.map(|t| t.state);
+            if !matches!(state, Some(State::Created | State::Submitted)) || tokio::time::Instant::now() >= give_up_at {
+                return Ok(());
+            }
+            // This node's commits wake us; those of others are found by looking.
+            let pause = tokio::time::sleep(self.clock.wait(POLL_PAUSE));
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = pause => {}
+                () = tokio::time::sleep_until(give_up_at) => {}
+            }
+        }
+    }
+}
+
+/// Short fingerprints instead of the values: a request may hold names and account data.
+fn fingerprints(request: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    request.iter().map(|(field, value)| (field.clone(), hash_token(value)[..32].to_owned())).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    rialto_adapters::port::notice::hex(bytes)
+}

@@ -1,0 +1,35 @@
+//! Who is calling: a key of one tenant for one contract.
+
+use uuid::Uuid;
+
+use super::{Engine, FlowError};
+use crate::store::hash_token;
+use crate::store::tenants::Connection;
+
+/// A caller whose key was found. Everything it may see is its tenant's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    pub tenant_id: Uuid,
+    pub key_id: Uuid,
+    pub contract: String,
+    /// The key's default connection.
+    pub connection: Connection,
+}
+
+/// Longest token looked at: ours are 47 characters; a longer one is not worth hashing.
+pub const TOKEN_MAX: usize = 200;
+
+impl Engine {
+    /// The caller that `token` belongs to, if it is a key for `contract`.
+    pub async fn identify(&self, contract: &str, token: &str) -> Result<Option<Caller>, FlowError> {
+        if token.is_empty() || token.len() > TOKEN_MAX {
+            return Ok(None);
+        }
+        let Some(key) = self.store.key_by_hash(&hash_token(token)).await? else { return Ok(None) };
+        if key.contract != contract {
+            return Ok(None);
+        }
+        let connection = self.connection(key.tenant_id, key.connection_id).await?;
+        Ok(Some(Caller { tenant_id: key.tenant_id, key_id: key.id, contract: key.contract, connection }))
+    }
+}

@@ -1,0 +1,147 @@
+//! The only asker: what has become of a transaction whose outcome is open, or in doubt.
+
+use rialto_adapters::port::wire::Deadlines;
+use rialto_adapters::port::{Context, Duration, Lookup, OurReference, References, Timestamp};
+use uuid::Uuid;
+
+use super::apply::News;
+use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR};
+use super::submit::may_resend;
+use super::{Engine, FlowError};
+use crate::clock::Clock;
+use crate::core::schedule;
+use crate::core::step::Learned;
+use crate::core::transaction::State;
+use crate::store::Unit;
+use crate::store::history::Source;
+use crate::store::transactions::{self, Transaction};
+use crate::wire::Recorder;
+
+/// How often the PSP must say, late enough, that it does not know a transaction before we believe it.
+const ABSENCES_BELIEVED: i32 = 2;
+
+/// When an outcome that stays unknown is looked up first.
+pub(super) fn first_look(clock: &Clock, id: Uuid, answer_by: Timestamp) -> Timestamp {
+    answer_by.plus(look_wait(clock, id, 0))
+}
+
+/// How long after `lookups` of them the next look-up of an unknown outcome waits.
+pub(super) fn look_wait(clock: &Clock, id: Uuid, lookups: i32) -> Duration {
+    let passed = u32::try_from(lookups).unwrap_or(0);
+    // The schedule never ends; were it ever to, asking seldom is right, and not asking is wrong.
+    let wait = schedule::RECONCILE.next(passed, schedule::jitter(id.as_bytes()));
+    clock.wait(wait.unwrap_or(LOOKUP_HELD_FOR))
+}
+
+impl Engine {
+    /// Does what is due for a transaction: sends it if that never happened, else asks. Two callers at once: one asks.
+    pub async fn inquire(&self, t: &Transaction) -> Result<(), FlowError> {
+        match t.state {
+            State::Created => return self.submit(t.tenant_id, t.id).await,
+            // Somebody may still be waiting for the answer.
+            State::Submitted if t.answer_by.is_some_and(|at| self.clock.now() < at) => return Ok(()),
+            State::Submitted
+            | State::Unknown
+            | State::Pending(_)
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => {}
+        }
+        let mut unit = Unit::new("claim_look");
+        transactions::claim_look(&mut unit, t, self.clock.after(LOOKUP_HELD_FOR));
+        if self.store.run(unit).await?.is_err() {
+            return Ok(());
+        }
+        let Some(t) = self.store.transaction(t.tenant_id, t.id).await? else {
+            return Err(FlowError::missing("transaction", t.id));
+        };
+        self.ask(&t).await
+    }
+
+    async fn ask(&self, t: &Transaction) -> Result<(), FlowError> {
+        let connection = self.connection(t.tenant_id, t.connection_id).await?;
+        let adapter = self.adapter(&connection)?;
+        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let parent = self.parent(t).await?;
+        let references = References {
+            ours: Some(OurReference(t.ours.0.clone())),
+            theirs: t.theirs.clone(),
+            scheme: t.scheme.clone(),
+            parent_ours: parent.as_ref().map(|parent| parent.ours.clone()),
+            parent_theirs: parent.and_then(|parent| parent.theirs),
+        };
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let asked_at = self.clock.now();
+        let until = self.clock.after(LOOKUP_ANSWERED_WITHIN);
+        let context = Context {
+            settings: &settings,
+            wire: &recorder,
+            now: asked_at,
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let found = adapter.lookup(&context, t.kind, &references).await;
+        let exchanges = self.exchanges(t, "lookup", recorder.take());
+        let news = News { source: Source::Lookup, exchanges, ..News::of_ours(Learned::AbsentNotYet) };
+        let resend = may_resend(adapter, t, asked_at);
+        let believable =
+            t.answer_by.is_none_or(|by| asked_at >= by.plus(self.clock.wait(adapter.manifest().lookup.absent_after)));
+        let (said, learned, absences) = match found {
+            Lookup::Reported(reports) => {
+                if self.hear_about(t, &reports, news.clone()).await? {
+                    tracing::info!(transaction = %t.id, was = t.state.name(), found = "reported", "looked up");
+                    return Ok(());
+                }
+                ("other", Learned::AbsentNotYet, t.absences)
+            }
+            Lookup::Absent if believable && t.absences + 1 >= ABSENCES_BELIEVED => {
+                ("absent, believed", Learned::Absent { resend }, t.absences + 1)
+            }
+            Lookup::Absent if believable => ("absent", Learned::AbsentNotYet, t.absences + 1),
+            Lookup::Absent => ("absent, too early", Learned::AbsentNotYet, t.absences),
+            Lookup::CannotAsk => ("cannot ask", Learned::CannotAsk { resend }, t.absences),
+            Lookup::Unknown(fault) => {
+                tracing::warn!(transaction = %t.id, %fault, "look-up brought nothing");
+                return self.look_again(t, news).await;
+            }
+        };
+        tracing::info!(transaction = %t.id, was = t.state.name(), found = said, "looked up");
+        let resend_wanted = self.learn(t, News { absences: Some(absences), ..news.with(learned) }).await?;
+        if let Some(after) = resend_wanted.filter(|after| resend && after.state == State::Unknown) {
+            self.resend(&after).await?;
+        }
+        Ok(())
+    }
+
+    /// The look-up itself failed: nothing was learned but that we must ask again.
+    async fn look_again(&self, t: &Transaction, news: News) -> Result<(), FlowError> {
+        match t.state {
+            // Its sender is gone, or its call has ended without an answer.
+            State::Submitted => {
+                self.learn(t, news.with(Learned::Unknown)).await?;
+            }
+            State::Created
+            | State::Unknown
+            | State::Pending(_)
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => {
+                let mut after = t.clone();
+                after.lookups += 1;
+                after.look_at = Some(self.clock.now().plus(look_wait(&self.clock, t.id, after.lookups)));
+                let mut unit = Unit::new("look_again");
+                transactions::advance(&mut unit, t, &after, self.clock.now());
+                if self.store.run(unit).await?.is_err() {
+                    tracing::debug!(transaction = %t.id, "changed while it was looked up");
+                }
+                self.keep_exchanges(news.exchanges).await?;
+            }
+        }
+        Ok(())
+    }
+}

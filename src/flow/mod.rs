@@ -1,0 +1,99 @@
+//! The verbs. One door for each dangerous thing: only [`submit`] sends, only [`inquire`] asks, only [`apply`] changes a
+//! state.
+//!
+//! - [`identity`] – who is calling.
+//! - [`accept`] – a caller's wish becomes an intent and a transaction, once for ever.
+//! - [`submit`] – sends a committed instruction, once.
+//! - [`inquire`] – asks the PSP what has become of one.
+//! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
+//! - [`cancel`] – ends a preauth. [`resolve`] – a person says what machines may not.
+//! - [`tenants`] – sets up tenants, connections and keys.
+//! - [`limits`] – how long we wait for what.
+
+pub mod accept;
+pub mod apply;
+pub mod cancel;
+pub mod identity;
+pub mod inquire;
+pub mod instruct;
+pub mod limits;
+pub mod resolve;
+pub mod submit;
+pub mod tenants;
+
+use std::sync::Arc;
+
+use rialto_adapters::port::{Adapter, Wire};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::store::tenants::Connection;
+use crate::store::{Store, StoreError};
+
+/// Everything a flow needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub store: Store,
+    pub clock: Clock,
+    wire: Arc<dyn Wire>,
+    /// Where callers, payers and PSPs reach us, without a trailing slash.
+    public_url: Arc<str>,
+    pub nudges: Nudges,
+}
+
+/// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
+#[derive(Clone, Default)]
+pub struct Nudges {
+    pub inbox: Arc<Notify>,
+    pub dispatcher: Arc<Notify>,
+    pub outbox: Arc<Notify>,
+    pub reconciler: Arc<Notify>,
+}
+
+/// Why a verb could not be carried out. Never the caller's fault; what a caller did wrong is a result of the verb.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlowError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A row that others point at is missing, or names an adapter this build does not have.
+    #[error("broken: {0}")]
+    Broken(String),
+}
+
+impl FlowError {
+    fn missing(what: &str, id: Uuid) -> FlowError {
+        FlowError::Broken(format!("{what} {id} does not exist"))
+    }
+}
+
+impl Engine {
+    pub fn new(store: Store, wire: Arc<dyn Wire>, public_url: &str) -> Engine {
+        let clock = store.clock().clone();
+        Engine { store, clock, wire, public_url: public_url.trim_end_matches('/').into(), nudges: Nudges::default() }
+    }
+
+    pub fn public_url(&self) -> &str {
+        &self.public_url
+    }
+
+    /// Where a PSP posts its notices of this connection.
+    pub fn hook_url(&self, connection: Uuid) -> String {
+        format!("{}/hooks/{connection}", self.public_url)
+    }
+
+    /// The payer's page of an intent.
+    pub fn page_url(&self, token: &str) -> String {
+        format!("{}/r/{token}", self.public_url)
+    }
+
+    pub fn adapter(&self, connection: &Connection) -> Result<&'static dyn Adapter, FlowError> {
+        rialto_adapters::find(&connection.adapter).ok_or_else(|| {
+            FlowError::Broken(format!("connection {} names an unknown adapter {:?}", connection.id, connection.adapter))
+        })
+    }
+
+    async fn connection(&self, tenant: Uuid, id: Uuid) -> Result<Connection, FlowError> {
+        self.store.connection(tenant, id).await?.ok_or_else(|| FlowError::missing("connection", id))
+    }
+}

@@ -1,0 +1,225 @@
+//! The only sender. An instruction leaves here after its reference, settings version and deadlines are committed, and of
+//! many nodes only the one whose commit won sends it.
+
+use rialto_adapters::port::manifest::Idempotency;
+use rialto_adapters::port::wire::Deadlines;
+use rialto_adapters::port::{Adapter, Close, Context, Instruction, Outcome, Timestamp};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+use super::apply::News;
+use super::inquire::first_look;
+use super::instruct::Instructed;
+use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE};
+use super::{Engine, FlowError};
+use crate::core::intent::IntentState;
+use crate::core::step::Learned;
+use crate::core::transaction::State;
+use crate::store::history::Source;
+use crate::store::tenants::Connection;
+use crate::store::transactions::{self, Transaction};
+use crate::store::{Refusal, Unit};
+use crate::wire::Recorder;
+
+/// What one turn of sending came to.
+enum Turn {
+    /// Proved not sent, and there is time left.
+    Again,
+    Over,
+}
+
+impl Engine {
+    /// Sends a created transaction in a task of its own: whoever asked for it may go away.
+    pub fn spawn_submit(&self, tenant: Uuid, id: Uuid) -> JoinHandle<()> {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = engine.submit(tenant, id).await {
+                // The row keeps its look-up time, so the reconciler comes back to it.
+                tracing::error!(%tenant, transaction = %id, %error, "submit failed");
+            }
+        })
+    }
+
+    /// Sends a created transaction, again as long as it is proved that nothing was sent and `submit_by` has not passed.
+    pub async fn submit(&self, tenant: Uuid, id: Uuid) -> Result<(), FlowError> {
+        while let Turn::Again = self.turn(tenant, id).await? {
+            self.clock.sleep(SUBMIT_RETRY_PAUSE).await;
+        }
+        Ok(())
+    }
+
+    async fn turn(&self, tenant: Uuid, id: Uuid) -> Result<Turn, FlowError> {
+        let Some(t) = self.store.transaction(tenant, id).await? else {
+            return Err(FlowError::missing("transaction", id));
+        };
+        if t.state != State::Created {
+            return Ok(Turn::Over);
+        }
+        let Some(intent) = self.store.intent(tenant, t.intent_id).await? else {
+            return Err(FlowError::missing("intent", t.intent_id));
+        };
+        let closed = match intent.state {
+            IntentState::Open => false,
+            // A release, and a refund of ours, are sent for an intent that is done.
+            IntentState::Done => false,
+            IntentState::Refused | IntentState::Closed(_) => t.parent_id.is_none(),
+        };
+        let dead_end = match (closed, self.clock.now() >= t.submit_by) {
+            (true, _) => Some(Learned::IntentClosed),
+            (false, true) => Some(Learned::NeverSent),
+            (false, false) => None,
+        };
+        if let Some(learned) = dead_end {
+            self.learn(&t, News::of_ours(learned)).await?;
+            return Ok(Turn::Over);
+        }
+        match self.instruction(&intent, &t).await? {
+            Instructed::Ready(instruction) => self.send(&t, &instruction).await,
+            Instructed::Impossible(why) => {
+                tracing::warn!(transaction = %t.id, why, "not sent");
+                self.learn(&t, News::of_ours(Learned::NotSent { may_retry: false })).await?;
+                Ok(Turn::Over)
+            }
+        }
+    }
+
+    /// Sends the same bytes again where the PSP takes our reference as an idempotency key and its window is open. The
+    /// state stays unknown meanwhile.
+    pub(super) async fn resend(&self, t: &Transaction) -> Result<(), FlowError> {
+        let Some(intent) = self.store.intent(t.tenant_id, t.intent_id).await? else {
+            return Err(FlowError::missing("intent", t.intent_id));
+        };
+        match self.instruction(&intent, t).await? {
+            Instructed::Ready(instruction) => {
+                self.send(t, &instruction).await?;
+            }
+            Instructed::Impossible(why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
+        }
+        Ok(())
+    }
+
+    /// Commits that it is being sent, sends it, and learns what came of it.
+    async fn send(&self, before: &Transaction, instruction: &Instruction) -> Result<Turn, FlowError> {
+        let connection = self.connection(before.tenant_id, before.connection_id).await?;
+        let adapter = self.adapter(&connection)?;
+        let now = self.clock.now();
+        let (send_by, answer_by) = self.deadlines(adapter);
+        let mut sent = before.clone();
+        sent.state = match before.state {
+            State::Unknown => State::Unknown,
+            _ => State::Submitted,
+        };
+        if before.attempts == 0 {
+            // Later attempts, and every look-up, use the credentials of the first.
+            sent.settings_version =
+                if before.parent_id.is_some() { before.settings_version } else { connection.version };
+        }
+        sent.attempts += 1;
+        sent.send_by = Some(send_by);
+        sent.answer_by = Some(answer_by);
+        sent.look_at = Some(first_look(&self.clock, before.id, answer_by));
+        let mut unit = Unit::new("submit");
+        transactions::advance(&mut unit, before, &sent, now);
+        match self.store.run(unit).await? {
+            Ok(()) => sent.version += 1,
+            // Another node sends it, or it is not to be sent any more.
+            Err(
+                Refusal::Stale
+                | Refusal::KeyTaken
+                | Refusal::Short
+                | Refusal::Held
+                | Refusal::Duplicate
+                | Refusal::Missing,
+            ) => {
+                return Ok(Turn::Over);
+            }
+        }
+        let (outcome, news) =
+            self.call(adapter, &connection, &sent, instruction, Deadlines { send_by, answer_by }).await?;
+        let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.submit_by;
+        let learned = match outcome {
+            Outcome::Reported(reports) => {
+                let heard = self.hear_about(&sent, &reports, news).await?;
+                if heard {
+                    return Ok(Turn::Over);
+                }
+                // It spoke of something else: we still do not know.
+                self.learn(&sent, News::of_ours(Learned::Unknown)).await?;
+                return Ok(Turn::Over);
+            }
+            Outcome::NotSent(_) => Learned::NotSent { may_retry },
+            Outcome::Unknown(_) => Learned::Unknown,
+        };
+        let after = self.learn(&sent, news.with(learned)).await?;
+        Ok(match after.map(|t| t.state) {
+            Some(State::Created) => Turn::Again,
+            _ => Turn::Over,
+        })
+    }
+
+    fn deadlines(&self, adapter: &dyn Adapter) -> (Timestamp, Timestamp) {
+        let send_by = self.clock.after(SEND_WITHIN);
+        (send_by, self.clock.after(adapter.manifest().answer_within))
+    }
+
+    async fn call(
+        &self,
+        adapter: &dyn Adapter,
+        connection: &Connection,
+        t: &Transaction,
+        instruction: &Instruction,
+        deadlines: Deadlines,
+    ) -> Result<(Outcome, News), FlowError> {
+        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let context = Context {
+            settings: &settings,
+            wire: &recorder,
+            now: self.clock.now(),
+            nonce: self.clock.random(),
+            deadlines,
+            hook_url: &self.hook_url(connection.id),
+        };
+        let outcome = adapter.submit(&context, instruction).await;
+        let verdict = match &outcome {
+            Outcome::Reported(_) => "reported".to_owned(),
+            Outcome::NotSent(fault) => format!("not sent, {fault}"),
+            Outcome::Unknown(fault) => format!("unknown, {fault}"),
+        };
+        tracing::info!(transaction = %t.id, kind = t.kind.as_str(), attempt = t.attempts, outcome = verdict, "submitted");
+        let exchanges = self.exchanges(t, "submit", recorder.take());
+        Ok((outcome, News { source: Source::Answer, exchanges, ..News::of_ours(Learned::Unknown) }))
+    }
+
+    /// Asks the PSP to end an unpaid charge or an unfinished preauth; what it answers is applied to that transaction.
+    pub(super) async fn close(&self, t: &Transaction) -> Result<(), FlowError> {
+        let connection = self.connection(t.tenant_id, t.connection_id).await?;
+        let adapter = self.adapter(&connection)?;
+        if !adapter.manifest().can_close {
+            return Ok(());
+        }
+        let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
+        let (send_by, answer_by) = self.deadlines(adapter);
+        let (outcome, news) =
+            self.call(adapter, &connection, t, &instruction, Deadlines { send_by, answer_by }).await?;
+        match outcome {
+            Outcome::Reported(reports) => {
+                self.hear_about(t, &reports, news).await?;
+            }
+            // Nothing is known of the close; the transaction itself stays as it was, and is looked at as before.
+            Outcome::NotSent(_) | Outcome::Unknown(_) => self.keep_exchanges(news.exchanges).await?,
+        }
+        Ok(())
+    }
+}
+
+/// Whether sending the same reference again is safe by now: inside the PSP's window, and not too soon.
+pub(super) fn may_resend(adapter: &dyn Adapter, t: &Transaction, now: Timestamp) -> bool {
+    match adapter.manifest().idempotency {
+        Idempotency::No => false,
+        Idempotency::For { window, resend_after } => {
+            let last = t.send_by.unwrap_or(t.created_at);
+            now < t.created_at.plus(window) && now >= last.plus(resend_after)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is stored as JSON inside a column: forms of their own, mapped by hand, so that an old row is read by a new binary.
+//! A field may be added with a default; none is renamed or removed.
+
+use std::collections::BTreeMap;
+
+use rialto_adapters::port::{NextAction, Payer, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What a caller told of an intent that only the PSP and the payer's page need. Sealed: it names people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Details {
+    /// The unguessable part of the payer page's address.
+    pub page_token: Option<String>,
+    pub description: String,
+    pub success_url: Option<String>,
+    pub error_url: Option<String>,
+    pub abort_url: Option<String>,
+    /// Account data the caller brought (`Holder`, `IBAN`).
+    pub given: BTreeMap<String, String>,
+    /// Charge the means stored under the agreement.
+    pub use_stored_means: bool,
+    pub customer: Option<String>,
+    pub name: Option<String>,
+    pub email: Option<String>,
+    pub phone: Option<String>,
+    pub country: Option<String>,
+    pub language: Option<String>,
+}
+
+impl Details {
+    pub fn payer(&self) -> Payer {
+        Payer {
+            customer: self.customer.clone(),
+            name: self.name.clone(),
+            email: self.email.clone(),
+            phone: self.phone.clone(),
+            document: None,
+            country: self.country.clone(),
+            language: self.language.clone(),
+        }
+    }
+}
+
+/// [`NextAction`] as it is stored.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::store) enum NextForm {
+    Redirect { url: String },
+    ShowCode { text: String, expires_at: Option<i64> },
+    ShowDetails { lines: Vec<(String, String)>, expires_at: Option<i64> },
+    Wait {},
+}
+
+impl From<&NextAction> for NextForm {
+    fn from(next: &NextAction) -> NextForm {
+        match next.clone() {
+            NextAction::Redirect { url } => NextForm::Redirect { url },
+            NextAction::ShowCode { text, expires_at } => {
+                NextForm::ShowCode { text, expires_at: expires_at.map(|at| at.0) }
+            }
+            NextAction::ShowDetails { lines, expires_at } => {
+                NextForm::ShowDetails { lines, expires_at: expires_at.map(|at| at.0) }
+            }
+            NextAction::Wait => NextForm::Wait {},
+        }
+    }
+}
+
+impl From<NextForm> for NextAction {
+    fn from(form: NextForm) -> NextAction {
+        match form {
+            NextForm::Redirect { url } => NextAction::Redirect { url },
+            NextForm::ShowCode { text, expires_at } => {
+                NextAction::ShowCode { text, expires_at: expires_at.map(Timestamp) }
+            }
+            NextForm::ShowDetails { lines, expires_at } => {
+                NextAction::ShowDetails { lines, expires_at: expires_at.map(Timestamp) }
+            }
+            NextForm::Wait {} => NextAction::Wait,
+        }
+    }
+}
+
+/// A notice's headers and body, sealed together.
+#[derive(Serialize, Deserialize)]
+pub(in crate::store) struct NoticeForm {
+    pub headers: Vec<(String, String)>,
+    /// Base64: a body need not be text.
+    pub body: String,
+}
