@@ -2,7 +2,8 @@
 //!
 //! In reading order:
 //! - [`transaction`] – one instruction's life at the PSP: its states, and the view of it that `step` needs.
-//! - [`step`] – the one function that says what a transaction becomes by what was learned. Its test is its whole table.
+//! - [`mod@step`] – the one function that says what a transaction becomes by what was learned. Its test is the whole
+//!   table.
 //! - [`intent`] – what a caller asked for, as that caller sees it; which transaction news ends it, and when money is late.
 //! - [`counters`] – what was taken from a parent and what is reserved, verb by verb, with each SQL condition in words.
 //! - [`event`] – what is told outward, and the one table that picks it.

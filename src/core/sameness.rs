@@ -59,7 +59,8 @@ mod tests {
     #[test]
     fn the_field_that_says_most_is_named() {
         let kept = &[("currency", "EUR"), ("payerData.email", "a@b"), ("requestedAmount", "1000"), ("role", "card")];
-        let rows: &[(&[(&str, &str)], Option<&str>)] = &[
+        type Row<'a> = (&'a [(&'a str, &'a str)], Option<&'a str>);
+        let rows: &[Row] = &[
             (&[("role", "card"), ("requestedAmount", "1000"), ("currency", "EUR"), ("payerData.email", "a@b")], None),
             (
                 &[("currency", "USD"), ("payerData.email", "x@y"), ("requestedAmount", "1"), ("role", "debit")],

@@ -34,7 +34,7 @@ pub enum Learned {
     AbsentNotYet,
     /// There is no reference by which this PSP can be asked. `resend` as for `Absent`.
     CannotAsk { resend: bool },
-    /// Still Created after `submit_by`.
+    /// Still Created, and no longer to be sent: `submit_by` has passed, or its instruction cannot be made.
     NeverSent,
     /// Still Created, and its intent was closed.
     IntentClosed,
