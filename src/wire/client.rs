@@ -82,6 +82,7 @@ pub(super) struct Outbound {
     // Built when first needed: reading the system's certificates takes time and memory that a start need not spend.
     public: OnceLock<Client>,
     listed: OnceLock<Client>,
+    clear: OnceLock<Client>,
 }
 
 impl Outbound {
@@ -102,6 +103,7 @@ impl Outbound {
             identity,
             public: OnceLock::new(),
             listed: OnceLock::new(),
+            clear: OnceLock::new(),
         };
         // Proves roots and identity without reading the system's certificates.
         outbound.builder(Reach::Public).tls_certs_only([]).build().map_err(WireSetupError::Client)?;
@@ -128,19 +130,27 @@ impl Outbound {
         builder
     }
 
-    fn client(&self, reach: Reach) -> Result<&Client, Fault> {
-        let slot = match reach {
-            Reach::Public => &self.public,
-            Reach::ListedOnly => &self.listed,
+    fn client(&self, reach: Reach, tls: bool) -> Result<&Client, Fault> {
+        let slot = match (tls, reach) {
+            (false, _) => &self.clear,
+            (true, Reach::Public) => &self.public,
+            (true, Reach::ListedOnly) => &self.listed,
         };
         if let Some(client) = slot.get() {
             return Ok(client);
         }
-        let built = self.builder(reach).build().or_else(|error| {
-            // Without certificates there are still the PSPs in this process and on loopback; TLS is refused.
-            tracing::warn!(error = %chain(&error), "the system's root certificates cannot be used");
-            self.builder(reach).tls_certs_only([]).build()
-        });
+        // Clear text never leaves the listed networks, whoever asks.
+        let reach = if tls { reach } else { Reach::ListedOnly };
+        let without_roots = || self.builder(reach).tls_certs_only([]).build();
+        let built = if tls {
+            self.builder(reach).build().or_else(|error| {
+                // A machine without certificates: every TLS handshake is refused, and says why.
+                tracing::warn!(error = %chain(&error), "the system's root certificates cannot be used");
+                without_roots()
+            })
+        } else {
+            without_roots()
+        };
         let built = built.map_err(|error| Fault::not_sent(FaultCause::NotAttempted, chain(&error)))?;
         Ok(slot.get_or_init(|| built))
     }
@@ -156,12 +166,12 @@ impl Outbound {
         let tls = url.scheme() == "https";
         let gate = Gate::new(self.clock.clone(), deadlines.send_by.min(deadlines.answer_by));
         let request = build(method, url, headers, body, &gate);
-        let mut response = pin!(self.client(reach)?.execute(request));
+        let mut response = pin!(self.client(reach, tls)?.execute(request));
 
         tokio::select! {
             biased;
             outcome = &mut response => return outcome.map_err(|error| classify(&error, &gate, tls)),
-            () = tokio::time::sleep(now.until(deadlines.send_by.min(deadlines.answer_by))) => {
+            () = tokio::time::sleep(self.clock.now().until(deadlines.send_by.min(deadlines.answer_by))) => {
                 if gate.shut() {
                     return Err(too_late());
                 }

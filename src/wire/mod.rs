@@ -17,6 +17,8 @@ mod scrub;
 pub mod transcript;
 
 #[cfg(test)]
+mod test_server;
+#[cfg(test)]
 mod tests;
 
 use async_trait::async_trait;

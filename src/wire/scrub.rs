@@ -235,9 +235,10 @@ impl Scrubber {
             let word_length = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let (word, after) =
                 rest.split_at(word_length.max(rest.chars().next().map_or(1, char::len_utf8).min(rest.len())));
+            let closes_element = out.ends_with("</");
             out.push_str(word);
             rest = after;
-            if word_length == 0 || !self.is_secret(word) {
+            if word_length == 0 || closes_element || !self.is_secret(word) {
                 continue;
             }
             let value_start = after.trim_start_matches(['"', '\'', ']']).trim_start();
