@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::identity::Caller;
 use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
 use super::{Engine, FlowError};
+use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
 use crate::core::intent::{IntentKind, IntentState};
 use crate::core::sameness::{self, Sameness};
@@ -18,7 +19,7 @@ use crate::core::transaction::State;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
 use crate::store::intents::Intent;
-use crate::store::transactions::{self, Counted, Counter, Transaction};
+use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit, hash_token};
 
 /// What a caller wants, checked by its contract.
@@ -182,7 +183,7 @@ impl Engine {
         };
         let transaction = self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
         self.store.claim_intent(&mut unit, &intent);
-        if let (Some(parent), Some(counter)) = (parent, Counter::of(transaction.kind)) {
+        if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
             transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
         }
         transactions::insert(&mut unit, &transaction);
@@ -219,7 +220,7 @@ impl Engine {
             state: State::Created,
             amount,
             confirmed: None,
-            counters: Counted::default(),
+            counters: Counters::new(amount.minor),
             marked: false,
             attempts: 0,
             ended_unknown: false,
