@@ -351,7 +351,7 @@ impl Engine {
     /// What a change of state brings with it: money counted, the intent moved, events, and the rest of a partial capture
     /// released.
     fn changed(&self, unit: &mut Unit, change: &Change<'_>, rest: Option<Rest>) -> Result<Vec<Uuid>, FlowError> {
-        let Change { before, after, intent, news, adapter, now } = *change;
+        let Change { before, after, intent, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
         if after.state.is_good(after.kind) && !before.state.is_good(before.kind) {
