@@ -119,24 +119,29 @@ impl Engine {
         })
     }
 
-    /// Commits the wish, and starts sending it. A wish refused here has left nothing behind.
+    /// Commits the wish, and starts sending it. A wish refused here has left nothing behind. Call [`Engine::repeat`]
+    /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            match self.repeat(caller, wish.operation, &wish.caller_key, &wish.request).await? {
-                Repeat::Fresh => {}
-                Repeat::Same(intent) => return Ok(Accepted::Same(intent)),
-                Repeat::Differs { field } => return Ok(Accepted::Differs { field }),
-            }
             let (intent, transaction, unit) = self.build(caller, &wish).await?;
-            match self.store.run(unit).await? {
+            let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
                     let sending = self.spawn_submit(transaction.tenant_id, transaction.id);
                     return Ok(Accepted::New { intent: Box::new(intent), transaction: transaction.id, sending });
                 }
-                Err(Refusal::Short | Refusal::Missing) => return Ok(Accepted::Short),
-                // Somebody was faster: see what they stored.
-                Err(Refusal::KeyTaken | Refusal::Stale | Refusal::Held | Refusal::Duplicate) => {}
+                Err(refusal) => refusal,
+            };
+            // Somebody may have been faster under the same key: that is what counts, before there was too little left.
+            match self.repeat(caller, wish.operation, &wish.caller_key, &wish.request).await? {
+                Repeat::Same(intent) => return Ok(Accepted::Same(intent)),
+                Repeat::Differs { field } => return Ok(Accepted::Differs { field }),
+                Repeat::Fresh => {}
+            }
+            match refusal {
+                Refusal::Short | Refusal::Missing => return Ok(Accepted::Short),
+                // The agreement was opened meanwhile: build it anew.
+                Refusal::KeyTaken | Refusal::Stale | Refusal::Held | Refusal::Duplicate => {}
             }
         }
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
@@ -270,19 +275,17 @@ impl Engine {
 
     /// Waits, as long as a caller waits, until the transaction is no longer on its way to the PSP.
     pub async fn settled(&self, tenant: Uuid, transaction: Uuid) -> Result<(), FlowError> {
-        let give_up_at = tokio::time::Instant::now() + self.clock.wait(CALL_ANSWERED_WITHIN);
+        let give_up_at = self.clock.after(CALL_ANSWERED_WITHIN);
         let mut changed = self.store.changed();
         loop {
             let state = self.store.transaction(tenant, transaction).await?.map(|t| t.state);
-            if !matches!(state, Some(State::Created | State::Submitted)) || tokio::time::Instant::now() >= give_up_at {
+            if !matches!(state, Some(State::Created | State::Submitted)) || self.clock.now() >= give_up_at {
                 return Ok(());
             }
             // This node's commits wake us; those of others are found by looking.
-            let pause = tokio::time::sleep(self.clock.wait(POLL_PAUSE));
             tokio::select! {
                 _ = changed.changed() => {}
-                () = pause => {}
-                () = tokio::time::sleep_until(give_up_at) => {}
+                () = self.clock.sleep(POLL_PAUSE) => {}
             }
         }
     }
