@@ -1,0 +1,253 @@
+//! What surrounds every request. From the outside in:
+//!
+//! 1. [`Edge::bind`]: connections – a cap, a deadline for each request's head, an idle time;
+//! 2. [`Edge::observed`]: a request id, a deadline for the body, one line in the access log;
+//! 3. [`error::mapped`](super::error::mapped): errors in the contract's error body;
+//! 4. [`Edge::detached`]: a cap on requests in flight, and a task of its own for each.
+
+mod line;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use poem::error::ResponseError;
+use poem::http::header::HeaderName;
+use poem::http::{HeaderValue, Method, StatusCode};
+use poem::{Body, Endpoint, IntoResponse, Request, Response};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tracing::Instrument;
+
+pub use line::{EdgeAcceptor, Watched};
+use line::{Line, Lines, Patience};
+
+use super::error::Problem;
+
+/// The bounds of the edge. They are about other people's time, so a test's time scale does not touch them.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections; more wait to be accepted. Below the descriptors a process may usually have with room for the
+    /// database and for calls to the outside.
+    pub connections_max: usize,
+    /// Requests being handled at once, over all contracts; more are answered 503. A handler holds little while it waits,
+    /// but behind this stands one database writer.
+    pub in_flight_max: usize,
+    pub head_timeout: Duration,
+    pub body_timeout: Duration,
+    /// Longer than the usual keep-alive of proxies and clients (60 s), so that it is they who close.
+    pub idle_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            connections_max: 768,
+            in_flight_max: 512,
+            head_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: Duration::from_secs(75),
+        }
+    }
+}
+
+/// What a caller that came at a busy moment is told to wait.
+const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, made by us, also in its answer's `x-request-id`: `Data<&RequestId>` in a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub Arc<str>);
+
+type NewId = dyn Fn() -> String + Send + Sync;
+
+/// The limits with what is counted against them. One for the whole server; clones share.
+#[derive(Clone)]
+pub struct Edge {
+    limits: Limits,
+    new_id: Arc<NewId>,
+    lines: Lines,
+    connections: Arc<Semaphore>,
+    in_flight: Arc<Semaphore>,
+}
+
+impl Edge {
+    /// `new_id` makes request ids, which must be fit for a header.
+    pub fn new(limits: Limits, new_id: impl Fn() -> String + Send + Sync + 'static) -> Edge {
+        Edge {
+            limits,
+            new_id: Arc::new(new_id),
+            lines: Lines::default(),
+            connections: Arc::new(Semaphore::new(limits.connections_max)),
+            in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
+        }
+    }
+
+    /// Listens; the result goes into `poem::Server::new_with_acceptor`.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn bind(&self, address: SocketAddr) -> io::Result<EdgeAcceptor> {
+        let listener = TcpListener::bind(address).await?;
+        let local = listener.local_addr()?;
+        let patience = Patience { head: self.limits.head_timeout, idle: self.limits.idle_timeout };
+        let (lines, places) = (self.lines.clone(), self.connections.clone());
+        Ok(EdgeAcceptor { listener, local, lines, places, patience })
+    }
+
+    /// The outermost endpoint: request id, body deadline, access log. Errors that nobody mapped end here as plain text.
+    pub fn observed<E: Endpoint>(&self, endpoint: E) -> Observed<E> {
+        Observed { edge: self.clone(), endpoint }
+    }
+
+    /// Runs every request in a task of its own. poem drops a handler when its client resets the connection; here it runs
+    /// on to its end, so a write that was begun is never left half done. A panic becomes a 500, a request above the cap
+    /// a 503, both as [`Problem`]s.
+    pub fn detached<E: Endpoint + 'static>(&self, endpoint: E) -> Detached<E> {
+        Detached { in_flight: self.in_flight.clone(), endpoint: Arc::new(endpoint) }
+    }
+
+    /// Resolves when no request is being handled, those included whose clients have gone. Requests that come meanwhile
+    /// are answered 503, and it stays so: this is for shutting down.
+    pub async fn drained(&self) {
+        let all = u32::try_from(self.limits.in_flight_max).unwrap_or(u32::MAX);
+        // Only a closed semaphore could refuse, and nobody closes this one.
+        if let Ok(places) = self.in_flight.acquire_many(all).await {
+            places.forget();
+        }
+    }
+}
+
+/// See [`Edge::detached`].
+pub struct Detached<E> {
+    in_flight: Arc<Semaphore>,
+    endpoint: Arc<E>,
+}
+
+impl<E: Endpoint + 'static> Endpoint for Detached<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let Ok(place) = self.in_flight.clone().try_acquire_owned() else {
+            return Err(Problem::busy(BUSY_RETRY_AFTER).into());
+        };
+        let endpoint = self.endpoint.clone();
+        let work = async move {
+            let _place = place;
+            endpoint.call(request).await.map(IntoResponse::into_response)
+        };
+        match tokio::spawn(work.in_current_span()).await {
+            Ok(answer) => answer,
+            Err(error) if error.is_panic() => {
+                tracing::error!("a handler panicked");
+                Err(Problem::internal().into())
+            }
+            // The runtime is shutting down.
+            Err(_) => Err(Problem::busy(BUSY_RETRY_AFTER).into()),
+        }
+    }
+}
+
+/// See [`Edge::observed`].
+pub struct Observed<E> {
+    edge: Edge,
+    endpoint: E,
+}
+
+impl<E: Endpoint> Endpoint for Observed<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let line = self.edge.lines.find(request.local_addr(), request.remote_addr());
+        let _busy = line.as_ref().map(Line::busy);
+        let id: Arc<str> = (self.edge.new_id)().into();
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let body = request.take_body();
+        request.set_body(timed(body, self.edge.limits.body_timeout));
+        let mut entry = Entry {
+            method: request.method().clone(),
+            path: logged_path(request.uri().path()),
+            start: Instant::now(),
+            status: None,
+            id: id.clone(),
+        };
+        let span = tracing::info_span!("request", id = %id);
+        let answer = self.endpoint.call(request).instrument(span).await;
+        let mut response = answer.map(IntoResponse::into_response).unwrap_or_else(plain);
+        response.headers_mut().extend(HeaderValue::try_from(&*id).ok().map(|id| (REQUEST_ID, id)));
+        entry.status = Some(response.status());
+        Ok(response)
+    }
+}
+
+/// The last resort for an error that no contract has mapped.
+fn plain(error: poem::Error) -> Response {
+    match error.is_from_response() {
+        true => error.into_response(),
+        false => Problem::of(&error).as_response(),
+    }
+}
+
+/// A line of the access log, written when the request is over, also when its client did not wait for that.
+struct Entry {
+    method: Method,
+    path: String,
+    start: Instant,
+    status: Option<StatusCode>,
+    id: Arc<str>,
+}
+
+/// What stands in the log, as others write it, where the client has gone before the answer.
+const STATUS_CLIENT_GONE: u16 = 499;
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let status = self.status.map_or(STATUS_CLIENT_GONE, |status| status.as_u16());
+        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(target: "access", method = %self.method, path = %self.path, status, ms, id = %self.id);
+    }
+}
+
+/// Longest path logged, in characters.
+const LOGGED_PATH_MAX: usize = 200;
+
+/// A path fit for the log: what follows `/r/` and `/d/` is a payer's token; a PSP's notice may have one behind the
+/// connection's id.
+fn logged_path(path: &str) -> String {
+    let mut parts = path.splitn(4, '/').skip(1);
+    let (first, second, rest) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    let is = |name: &str| first.eq_ignore_ascii_case(name);
+    match (second, rest) {
+        (Some(_), _) if is("r") || is("d") => format!("/{first}/…"),
+        (Some(connection), Some(_)) if is("hooks") => format!("/hooks/{}/…", cut(connection)),
+        _ => cut(path),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LOGGED_PATH_MAX).collect()
+}
+
+/// A request body that fails with `TimedOut` when it has not arrived in time.
+fn timed(body: Body, within: Duration) -> Body {
+    if body.is_empty() {
+        return body;
+    }
+    let deadline = Instant::now() + within;
+    let chunks = Box::pin(body.into_bytes_stream());
+    Body::from_bytes_stream(futures_util::stream::unfold(Some(chunks), move |chunks| async move {
+        let mut chunks = chunks?;
+        match tokio::time::timeout_at(deadline, chunks.next()).await {
+            Ok(Some(chunk)) => Some((chunk, Some(chunks))),
+            Ok(None) => None,
+            Err(late) => Some((Err(io::Error::new(io::ErrorKind::TimedOut, late)), None)),
+        }
+    }))
+}
+
+#[cfg(test)]
+mod tests;
