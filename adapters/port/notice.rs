@@ -187,7 +187,8 @@ mod tests {
         let stranger = SCHEME.sign(&Secret::new("other"), b"{}", NOW);
         let rotated = format!("{},v1={}", stranger, good.split("v1=").nth(1).expect("v1"));
         let unsigned = SCHEME.sign(&Secret::new(""), b"{}", NOW);
-        let rows: &[(&str, &[(&str, &str)], &[u8], bool)] = &[
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], bool);
+        let rows: &[Row] = &[
             ("good", &[("x-signature", &good)], b"{}", true),
             ("the older secret", &[("x-signature", &by_old)], b"{}", true),
             ("two signatures, one right", &[("x-signature", &rotated)], b"{}", true),

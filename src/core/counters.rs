@@ -16,6 +16,8 @@
 //!
 //! Captures and releases belong to a Preauth, refunds and chargebacks to a Charge or Capture.
 
+use rialto_adapters::port::Kind;
+
 /// The counters of one parent, in minor units of its currency. None is ever negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
@@ -41,6 +43,16 @@ pub enum Verb {
 
 impl Verb {
     pub const ALL: &'static [Verb] = &[Verb::Capture, Verb::Release, Verb::Refund];
+
+    /// What a transaction of this kind is to its parent; `None` for those that have none.
+    pub fn of(kind: Kind) -> Option<Verb> {
+        match kind {
+            Kind::Capture => Some(Verb::Capture),
+            Kind::Release => Some(Verb::Release),
+            Kind::Refund => Some(Verb::Refund),
+            Kind::StoreMeans | Kind::Preauth | Kind::Charge | Kind::Payout => None,
+        }
+    }
 }
 
 /// What arrives without a reservation: made at the PSP, or confirmed after its reservation was freed. Always booked.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::identity::Caller;
 use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
 use super::{Engine, FlowError};
+use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
 use crate::core::intent::{IntentKind, IntentState};
 use crate::core::sameness::{self, Sameness};
@@ -18,7 +19,7 @@ use crate::core::transaction::State;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
 use crate::store::intents::Intent;
-use crate::store::transactions::{self, Counted, Counter, Transaction};
+use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit, hash_token};
 
 /// What a caller wants, checked by its contract.
@@ -118,24 +119,29 @@ impl Engine {
         })
     }
 
-    /// Commits the wish, and starts sending it. A wish refused here has left nothing behind.
+    /// Commits the wish, and starts sending it. A wish refused here has left nothing behind. Call [`Engine::repeat`]
+    /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            match self.repeat(caller, wish.operation, &wish.caller_key, &wish.request).await? {
-                Repeat::Fresh => {}
-                Repeat::Same(intent) => return Ok(Accepted::Same(intent)),
-                Repeat::Differs { field } => return Ok(Accepted::Differs { field }),
-            }
             let (intent, transaction, unit) = self.build(caller, &wish).await?;
-            match self.store.run(unit).await? {
+            let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
                     let sending = self.spawn_submit(transaction.tenant_id, transaction.id);
                     return Ok(Accepted::New { intent: Box::new(intent), transaction: transaction.id, sending });
                 }
-                Err(Refusal::Short | Refusal::Missing) => return Ok(Accepted::Short),
-                // Somebody was faster: see what they stored.
-                Err(Refusal::KeyTaken | Refusal::Stale | Refusal::Held | Refusal::Duplicate) => {}
+                Err(refusal) => refusal,
+            };
+            // Somebody may have been faster under the same key: that is what counts, before there was too little left.
+            match self.repeat(caller, wish.operation, &wish.caller_key, &wish.request).await? {
+                Repeat::Same(intent) => return Ok(Accepted::Same(intent)),
+                Repeat::Differs { field } => return Ok(Accepted::Differs { field }),
+                Repeat::Fresh => {}
+            }
+            match refusal {
+                Refusal::Short | Refusal::Missing => return Ok(Accepted::Short),
+                // The agreement was opened meanwhile: build it anew.
+                Refusal::KeyTaken | Refusal::Stale | Refusal::Held | Refusal::Duplicate => {}
             }
         }
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
@@ -182,7 +188,7 @@ impl Engine {
         };
         let transaction = self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
         self.store.claim_intent(&mut unit, &intent);
-        if let (Some(parent), Some(counter)) = (parent, Counter::of(transaction.kind)) {
+        if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
             transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
         }
         transactions::insert(&mut unit, &transaction);
@@ -219,7 +225,7 @@ impl Engine {
             state: State::Created,
             amount,
             confirmed: None,
-            counters: Counted::default(),
+            counters: Counters::new(amount.minor),
             marked: false,
             attempts: 0,
             ended_unknown: false,
@@ -269,19 +275,17 @@ impl Engine {
 
     /// Waits, as long as a caller waits, until the transaction is no longer on its way to the PSP.
     pub async fn settled(&self, tenant: Uuid, transaction: Uuid) -> Result<(), FlowError> {
-        let give_up_at = tokio::time::Instant::now() + self.clock.wait(CALL_ANSWERED_WITHIN);
+        let give_up_at = self.clock.after(CALL_ANSWERED_WITHIN);
         let mut changed = self.store.changed();
         loop {
             let state = self.store.transaction(tenant, transaction).await?.map(|t| t.state);
-            if !matches!(state, Some(State::Created | State::Submitted)) || tokio::time::Instant::now() >= give_up_at {
+            if !matches!(state, Some(State::Created | State::Submitted)) || self.clock.now() >= give_up_at {
                 return Ok(());
             }
             // This node's commits wake us; those of others are found by looking.
-            let pause = tokio::time::sleep(self.clock.wait(POLL_PAUSE));
             tokio::select! {
                 _ = changed.changed() => {}
-                () = pause => {}
-                () = tokio::time::sleep_until(give_up_at) => {}
+                () = self.clock.sleep(POLL_PAUSE) => {}
             }
         }
     }

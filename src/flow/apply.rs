@@ -8,6 +8,7 @@ use super::inquire::{first_look, look_wait};
 use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError};
 use crate::core::alert::Alert;
+use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::intent::{self, ClosedBy, IntentState, LatePolicy};
 use crate::core::schedule;
@@ -17,7 +18,7 @@ use crate::store::events::{self, Event};
 use crate::store::history::{self, BookedMovement, Fact, MovementKind, Source, StoredAlert, StoredExchange};
 use crate::store::inbox::{self, Notice};
 use crate::store::intents::{self, Intent};
-use crate::store::transactions::{self, Counter, Namespace, Transaction};
+use crate::store::transactions::{self, Namespace, Transaction};
 use crate::store::{Unit, agreements};
 use crate::wire::Exchange;
 
@@ -227,15 +228,15 @@ impl Engine {
         let (event, excess) = match kind {
             MovementKind::ChargedBack => {
                 transactions::book_chargeback(&mut unit, t.tenant_id, t.id, amount.minor);
-                (EventType::ChargedBack, amount.minor > t.refundable_minor())
+                (EventType::ChargedBack, amount.minor > t.counters.available_to_refund())
             }
             MovementKind::ChargebackReversed => {
                 transactions::book_chargeback(&mut unit, t.tenant_id, t.id, -amount.minor);
                 (EventType::ChargebackReversed, false)
             }
             MovementKind::Refunded => {
-                transactions::count(&mut unit, t.tenant_id, t.id, Counter::Refunded, amount.minor, 0);
-                (EventType::Refunded, amount.minor > t.refundable_minor())
+                transactions::count(&mut unit, t.tenant_id, t.id, Verb::Refund, amount.minor, 0);
+                (EventType::Refunded, amount.minor > t.counters.available_to_refund())
             }
             MovementKind::Returned => (EventType::Returned, true),
             MovementKind::Paid | MovementKind::PaidOut => (EventType::Captured, false),
@@ -333,7 +334,8 @@ impl Engine {
             }
         }
         if step.state.is_some() && after.state != before.state {
-            self.changed(&mut unit, &mut children, before, &after, intent, &step, news, rest, adapter, now)?;
+            let change = Change { before, after: &after, intent, news, adapter, now };
+            children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         }
@@ -348,32 +350,21 @@ impl Engine {
 
     /// What a change of state brings with it: money counted, the intent moved, events, and the rest of a partial capture
     /// released.
-    #[expect(clippy::too_many_arguments, reason = "one unit of work, built in one place from all that was learned")]
-    fn changed(
-        &self,
-        unit: &mut Unit,
-        children: &mut Vec<Uuid>,
-        before: &Transaction,
-        after: &Transaction,
-        intent: &Intent,
-        step: &Step,
-        news: &News,
-        rest: Option<Rest>,
-        adapter: &dyn Adapter,
-        now: Timestamp,
-    ) -> Result<(), FlowError> {
+    fn changed(&self, unit: &mut Unit, change: &Change<'_>, rest: Option<Rest>) -> Result<Vec<Uuid>, FlowError> {
+        let Change { before, after, intent, news, now, .. } = *change;
+        let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
         if after.state.is_good(after.kind) && !before.state.is_good(before.kind) {
             self.book(unit, before, after, news, now);
         } else if after.state.is_bad() && before.state.is_open() {
             // It came to nothing: what it had reserved at its parent is free again.
-            if let Some((parent, counter)) = before.parent_id.zip(Counter::of(before.kind)) {
+            if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
         }
-        let change =
+        let learned =
             intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
-        let to = change.state.map(|to| match (to, news.closes_as) {
+        let to = learned.state.map(|to| match (to, news.closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
         });
@@ -381,31 +372,33 @@ impl Engine {
             Some(to) => intents::set_state(unit, intent, to, now),
             None => intents::touch(unit, intent.tenant_id, intent.id, now),
         }
-        if change.give_back {
-            children.extend(self.give_back(unit, after, intent, adapter, now)?);
+        if learned.give_back {
+            children.extend(self.give_back(unit, change)?);
         }
         if before.kind == Kind::Preauth && after.state == State::Authorised {
             intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
         } else if before.parent_id.is_none() && !after.state.is_open() {
             intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
-        if let Some(event) = EventType::of(ReportKind::Of(before.kind), after.state) {
+        // Money that the contract does not book is told as late, and as nothing else.
+        let event = match learned.late && learned.state.is_none() {
+            true => Some(EventType::Late),
+            false => EventType::of(ReportKind::Of(before.kind), after.state),
+        };
+        if let Some(event) = event {
             self.tell(unit, intent, Some(after), event, occurred_at);
         }
-        if step.late || change.late {
-            self.tell(unit, intent, Some(after), EventType::Late, occurred_at);
-        }
         if let Some(Rest { parent, release }) = rest {
-            transactions::reserve(unit, &parent, Counter::Released, release.amount.minor);
+            transactions::reserve(unit, &parent, Verb::Release, release.amount.minor);
             transactions::insert(unit, &release);
             children.push(release.id);
         }
-        Ok(())
+        Ok(children)
     }
 
     /// Counts the money of a transaction that has come good.
     fn book(&self, unit: &mut Unit, before: &Transaction, after: &Transaction, news: &News, now: Timestamp) {
-        if let Some((parent, counter)) = before.parent_id.zip(Counter::of(before.kind)) {
+        if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
             // A success after a decline finds its reservation already freed.
             let held = if before.state.is_open() { before.amount.minor } else { 0 };
             transactions::count(unit, before.tenant_id, parent, counter, after.taken().minor, held);
@@ -435,7 +428,7 @@ impl Engine {
         let Some(parent) = self.parent(before).await? else { return Ok(None) };
         let Some(parent_intent) = self.store.intent(before.tenant_id, parent.intent_id).await? else { return Ok(None) };
         let can = adapter.manifest().capability(Kind::Release, parent.method, parent.amount.currency);
-        let left = parent.capturable_minor();
+        let left = parent.counters.available_to_release();
         if left == 0 || !can.is_some_and(|capability| capability.partial) {
             return Ok(None);
         }
@@ -447,21 +440,15 @@ impl Engine {
     }
 
     /// Money came for an intent that had ended without it: it goes back whole.
-    fn give_back(
-        &self,
-        unit: &mut Unit,
-        t: &Transaction,
-        intent: &Intent,
-        adapter: &dyn Adapter,
-        now: Timestamp,
-    ) -> Result<Option<Uuid>, FlowError> {
+    fn give_back(&self, unit: &mut Unit, change: &Change<'_>) -> Result<Option<Uuid>, FlowError> {
+        let Change { after: t, intent, adapter, now, .. } = *change;
         let kind = if t.kind == Kind::Preauth { Kind::Release } else { Kind::Refund };
         if adapter.manifest().capability(kind, t.method, t.amount.currency).is_none() {
             self.raise(unit, t, Some(Alert::LateMoney), now);
             return Ok(None);
         }
         let child = self.new_transaction(intent, kind, Some(t), adapter.manifest().name, t.taken())?;
-        if let Some(counter) = Counter::of(kind) {
+        if let Some(counter) = Verb::of(kind) {
             transactions::reserve(unit, t, counter, child.amount.minor);
         }
         transactions::insert(unit, &child);
@@ -723,6 +710,17 @@ impl Engine {
             "applied"
         );
     }
+}
+
+/// A transaction that has got a new state, and all that belongs to it.
+#[derive(Clone, Copy)]
+struct Change<'a> {
+    before: &'a Transaction,
+    after: &'a Transaction,
+    intent: &'a Intent,
+    news: &'a News,
+    adapter: &'a dyn Adapter,
+    now: Timestamp,
 }
 
 /// The release of what a capture left.

@@ -4,11 +4,12 @@ use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
 use super::{Engine, FlowError};
+use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::transaction::State;
 use crate::store::intents::{self, Intent};
-use crate::store::transactions::{self, Counter, Transaction};
+use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit};
 
 /// What asking for a cancel came to.
@@ -109,10 +110,10 @@ impl Engine {
         if manifest.capability(Kind::Release, preauth.method, preauth.amount.currency).is_none() {
             return Ok(Some(Cancelled::NotPossible));
         }
-        let whole = Money::new(preauth.capturable_minor(), preauth.amount.currency);
+        let whole = Money::new(preauth.counters.available_to_release(), preauth.amount.currency);
         let release = self.new_transaction(intent, Kind::Release, Some(preauth), manifest.name, whole)?;
         let mut unit = Unit::new("cancel");
-        transactions::reserve(&mut unit, preauth, Counter::Released, whole.minor);
+        transactions::reserve(&mut unit, preauth, Verb::Release, whole.minor);
         transactions::insert(&mut unit, &release);
         match self.store.run(unit).await? {
             Ok(()) => {}

@@ -5,12 +5,13 @@ use uuid::Uuid;
 
 use super::limits::EXPIRY_RETRY;
 use super::{Engine, FlowError};
+use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::intent::{ClosedBy, IntentState, may_close};
 use crate::core::transaction::State;
 use crate::store::Unit;
 use crate::store::intents::{self, Intent};
-use crate::store::transactions::{self, Counter, Transaction};
+use crate::store::transactions::{self, Transaction};
 
 impl Engine {
     /// Does what is due for an intent whose time has come.
@@ -54,13 +55,13 @@ impl Engine {
         intents::set_expiry(&mut unit, intent.tenant_id, intent.id, None);
         self.tell(&mut unit, intent, Some(main), EventType::Expired, None);
         let mut release = None;
-        if main.state == State::Authorised && main.capturable_minor() > 0 {
+        if main.state == State::Authorised && main.counters.available_to_release() > 0 {
             let connection = self.connection(main.tenant_id, main.connection_id).await?;
             let manifest = self.adapter(&connection)?.manifest();
             if manifest.capability(Kind::Release, main.method, main.amount.currency).is_some() {
-                let rest = Money::new(main.capturable_minor(), main.amount.currency);
+                let rest = Money::new(main.counters.available_to_release(), main.amount.currency);
                 let child = self.new_transaction(intent, Kind::Release, Some(main), manifest.name, rest)?;
-                transactions::reserve(&mut unit, main, Counter::Released, rest.minor);
+                transactions::reserve(&mut unit, main, Verb::Release, rest.minor);
                 transactions::insert(&mut unit, &child);
                 release = Some(child);
             }

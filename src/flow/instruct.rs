@@ -10,7 +10,7 @@ use crate::store::transactions::Transaction;
 /// What a transaction is to be sent as.
 #[derive(Debug)]
 pub enum Instructed {
-    Ready(Instruction),
+    Ready(Box<Instruction>),
     /// What it needs is gone; the text says what.
     Impossible(&'static str),
 }
@@ -38,7 +38,7 @@ impl Engine {
             }
             Kind::Payout => return Ok(Instructed::Impossible("no contract of this build pays out")),
         };
-        Ok(Instructed::Ready(instruction))
+        Ok(Instructed::Ready(Box::new(instruction)))
     }
 
     pub(super) async fn parent(&self, t: &Transaction) -> Result<Option<Transaction>, FlowError> {

@@ -77,7 +77,7 @@ impl Engine {
             Instructed::Ready(instruction) => self.send(&t, &instruction).await,
             Instructed::Impossible(why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn(&t, News::of_ours(Learned::NotSent { may_retry: false })).await?;
+                self.learn(&t, News::of_ours(Learned::NeverSent)).await?;
                 Ok(Turn::Over)
             }
         }

@@ -11,6 +11,7 @@ use super::forms::NextForm;
 use super::sql::{from_json, grown, known, row, to_json};
 use super::unit::{Refusal, Unit};
 use super::{Store, StoreError};
+use crate::core::counters::{Counters, Verb};
 use crate::core::transaction::State;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +33,8 @@ pub struct Transaction {
     pub amount: Money,
     /// What the PSP confirmed.
     pub confirmed: Option<Money>,
-    pub counters: Counted,
+    /// Of what was authorised or taken here.
+    pub counters: Counters,
     /// The amount that came is not the one asked for, and was booked as told.
     pub marked: bool,
     pub attempts: i32,
@@ -56,62 +58,19 @@ pub struct Transaction {
     pub updated_at: Timestamp,
 }
 
-/// The counters at a parent, in minor units, each with what is reserved for verbs under way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    pub captured: i64,
-    pub captured_reserved: i64,
-    pub released: i64,
-    pub released_reserved: i64,
-    pub refunded: i64,
-    pub refunded_reserved: i64,
-    pub charged_back: i64,
-}
-
 impl Transaction {
     /// What came in or was reserved: as confirmed, else as asked.
     pub fn taken(&self) -> Money {
         self.confirmed.unwrap_or(self.amount)
     }
-
-    /// What may still be refunded of it.
-    pub fn refundable_minor(&self) -> i64 {
-        let c = &self.counters;
-        Ord::max(self.taken().minor - c.refunded - c.refunded_reserved - c.charged_back, 0)
-    }
-
-    /// What is still reserved and not spoken for.
-    pub fn capturable_minor(&self) -> i64 {
-        let c = &self.counters;
-        Ord::max(self.taken().minor - c.captured - c.captured_reserved - c.released - c.released_reserved, 0)
-    }
 }
 
-/// A verb whose money is counted at its parent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    Captured,
-    Released,
-    Refunded,
-}
-
-impl Counter {
-    /// The counter a child of this kind moves at its parent.
-    pub fn of(kind: Kind) -> Option<Counter> {
-        match kind {
-            Kind::Capture => Some(Counter::Captured),
-            Kind::Release => Some(Counter::Released),
-            Kind::Refund => Some(Counter::Refunded),
-            Kind::StoreMeans | Kind::Preauth | Kind::Charge | Kind::Payout => None,
-        }
-    }
-
-    fn columns(self) -> (Column, Column) {
-        match self {
-            Counter::Captured => (Column::CapturedMinor, Column::CapturedReservedMinor),
-            Counter::Released => (Column::ReleasedMinor, Column::ReleasedReservedMinor),
-            Counter::Refunded => (Column::RefundedMinor, Column::RefundedReservedMinor),
-        }
+/// The counter of a verb, and what is reserved for it.
+fn columns(verb: Verb) -> (Column, Column) {
+    match verb {
+        Verb::Capture => (Column::CapturedMinor, Column::CapturedReservedMinor),
+        Verb::Release => (Column::ReleasedMinor, Column::ReleasedReservedMinor),
+        Verb::Refund => (Column::RefundedMinor, Column::RefundedReservedMinor),
     }
 }
 
@@ -123,7 +82,7 @@ fn by_id(tenant: Uuid, id: Uuid) -> UpdateMany<transactions::Entity> {
 }
 
 fn col(column: Column) -> SimpleExpr {
-    Expr::col(column).into()
+    Expr::col(column)
 }
 
 /// Adds a transaction in the state it has.
@@ -214,15 +173,15 @@ pub fn advance(unit: &mut Unit, before: &Transaction, after: &Transaction, now: 
 /// - captured: nothing captured or being captured yet, and `captured + released + their reservations + amount <= taken`
 /// - released: `captured + released + their reservations + amount <= taken`
 /// - refunded: `refunded + reserved + charged back + amount <= taken`
-pub fn reserve(unit: &mut Unit, parent: &Transaction, counter: Counter, amount_minor: i64) {
-    let (_, reserved) = counter.columns();
+pub fn reserve(unit: &mut Unit, parent: &Transaction, verb: Verb, amount_minor: i64) {
+    let (_, reserved) = columns(verb);
     let taken: SimpleExpr = Expr::col(Column::ConfirmedMinor).if_null(Expr::col(Column::AmountMinor));
-    let spoken_for = match counter {
-        Counter::Captured | Counter::Released => col(Column::CapturedMinor)
+    let spoken_for = match verb {
+        Verb::Capture | Verb::Release => col(Column::CapturedMinor)
             .add(col(Column::CapturedReservedMinor))
             .add(col(Column::ReleasedMinor))
             .add(col(Column::ReleasedReservedMinor)),
-        Counter::Refunded => {
+        Verb::Refund => {
             col(Column::RefundedMinor).add(col(Column::RefundedReservedMinor)).add(col(Column::ChargedBackMinor))
         }
     };
@@ -230,7 +189,7 @@ pub fn reserve(unit: &mut Unit, parent: &Transaction, counter: Counter, amount_m
         .filter(Column::State.eq(parent.state.name()))
         .filter(spoken_for.add(amount_minor).lte(taken))
         .col_expr(reserved, col(reserved).add(amount_minor));
-    if counter == Counter::Captured {
+    if verb == Verb::Capture {
         // One capture per preauth: a second one is refused while the first is under way, and once it is done.
         update = update.filter(Column::CapturedMinor.eq(0)).filter(Column::CapturedReservedMinor.eq(0));
     }
@@ -238,8 +197,8 @@ pub fn reserve(unit: &mut Unit, parent: &Transaction, counter: Counter, amount_m
 }
 
 /// The verb succeeded: `amount` counts, and its reservation (if it still held one) is over.
-pub fn count(unit: &mut Unit, tenant: Uuid, parent: Uuid, counter: Counter, amount_minor: i64, reserved_minor: i64) {
-    let (counted, reserved) = counter.columns();
+pub fn count(unit: &mut Unit, tenant: Uuid, parent: Uuid, verb: Verb, amount_minor: i64, reserved_minor: i64) {
+    let (counted, reserved) = columns(verb);
     unit.update(
         by_id(tenant, parent)
             .col_expr(counted, col(counted).add(amount_minor))
@@ -249,8 +208,8 @@ pub fn count(unit: &mut Unit, tenant: Uuid, parent: Uuid, counter: Counter, amou
 }
 
 /// The verb came to nothing: what it had reserved is free again.
-pub fn free(unit: &mut Unit, tenant: Uuid, parent: Uuid, counter: Counter, reserved_minor: i64) {
-    count(unit, tenant, parent, counter, 0, reserved_minor);
+pub fn free(unit: &mut Unit, tenant: Uuid, parent: Uuid, verb: Verb, reserved_minor: i64) {
+    count(unit, tenant, parent, verb, 0, reserved_minor);
 }
 
 /// Books what the payer's bank took back (`amount_minor > 0`) or gave back again (`< 0`). Never refused: it has happened.
@@ -394,7 +353,8 @@ impl TryFrom<transactions::Model> for Transaction {
             state: known(state, "state", &model.state)?,
             amount: Money::new(model.amount_minor, currency),
             confirmed: model.confirmed_minor.map(|minor| Money::new(minor, currency)),
-            counters: Counted {
+            counters: Counters {
+                total: model.confirmed_minor.unwrap_or(model.amount_minor),
                 captured: model.captured_minor,
                 captured_reserved: model.captured_reserved_minor,
                 released: model.released_minor,

@@ -4,6 +4,7 @@
 use rialto_adapters::port::Duration;
 use uuid::Uuid;
 
+use crate::core::event::WebhookType;
 use crate::flow::{Engine, FlowError};
 use crate::profiles::{Profile, billwerk};
 use crate::store::Unit;
@@ -45,7 +46,9 @@ async fn derive(engine: &Engine, unit: &mut Unit, event: &Event) -> Result<(), F
         return Ok(());
     };
     let agreement = match intent.agreement_id {
-        Some(id) if webhook_type.names_agreement() => engine.store.agreement_by_id(intent.tenant_id, id).await?,
+        Some(id) if webhook_type == WebhookType::Agreement => {
+            engine.store.agreement_by_id(intent.tenant_id, id).await?
+        }
         Some(_) | None => None,
     };
     let profile = Profile::Billwerk;

@@ -1,1 +1,0 @@
-//! The suite every adapter's tests run.
