@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -18,7 +18,7 @@ use url::Url;
 /// Every setting: its name without `RIALTO_`, what it is for, and what holds without it.
 pub const NAMES: &[(&str, &str, &str)] = &[
     ("LISTEN", "address and port of the server", "127.0.0.1:8080"),
-    ("ADMIN_LISTEN", "address and port of the admin API", "127.0.0.1:8090"),
+    ("ADMIN_LISTEN", "address and port of the admin API", "127.0.0.1:8090; in the demo none but LISTEN"),
     ("DATABASE_URL", "sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE", "sqlite:DATA_DIR/rialto.db"),
     ("DATA_DIR", "folder of the database, the master key and the lock", "./rialto-data"),
     ("PUBLIC_URL", "where callers, payers and PSPs reach the server", "http://LISTEN, if that is loopback"),
@@ -34,6 +34,9 @@ pub const NAMES: &[(&str, &str, &str)] = &[
     ("LOG", "what is logged: info, rialto=debug, …", "info"),
     ("LOG_FORMAT", "text or json", "text"),
 ];
+
+/// Where the admin API is, unless somebody says otherwise.
+pub const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
 
 const PREFIX: &str = "RIALTO_";
 /// Variables of this prefix belong to the tests.
@@ -55,7 +58,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Config {
     pub listen: SocketAddr,
-    pub admin_listen: SocketAddr,
+    /// `None` where nobody said: see [`ADMIN_LISTEN`].
+    pub admin_listen: Option<SocketAddr>,
     /// A secret, since it may hold a password.
     pub database_url: Secret,
     pub data_dir: PathBuf,
@@ -247,7 +251,7 @@ impl Raw {
         let database_url = self.take("DATABASE_URL", database_url);
         let config = Config {
             listen: self.take("LISTEN", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080))),
-            admin_listen: self.take("ADMIN_LISTEN", address).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8090))),
+            admin_listen: self.take("ADMIN_LISTEN", address),
             database_url: database_url.unwrap_or_else(|| sqlite_in(&data_dir)),
             data_dir,
             public_url: self.take("PUBLIC_URL", public_url),
@@ -266,7 +270,8 @@ impl Raw {
                 format!("is required where the server listens on {}: write https://pay.example.com", config.listen),
             );
         }
-        if config.listen == config.admin_listen && config.listen.port() != 0 {
+        let admin = config.admin_listen.unwrap_or(ADMIN_LISTEN);
+        if config.listen == admin && config.listen.port() != 0 {
             self.refuse(
                 Origin::Environment.spell("ADMIN_LISTEN"),
                 "is the same as RIALTO_LISTEN: write another port, or RIALTO_ADMIN_ON_MAIN=true besides",

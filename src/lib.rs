@@ -21,6 +21,7 @@
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |
 
 pub mod admin;
+pub mod app;
 pub mod clock;
 pub mod config;
 pub mod core;

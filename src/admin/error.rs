@@ -54,18 +54,15 @@ impl ErrorBody for Problems {
 pub enum Refused {
     /// The body is not JSON.
     #[oai(status = 400, content_type = "application/problem+json")]
-    #[expect(dead_code, reason = "raised by the body reader, documented here")]
     Syntax(Body<ProblemBody>),
     /// No operator's key, or a wrong one.
     #[oai(status = 401, content_type = "application/problem+json")]
-    #[expect(dead_code, reason = "raised by the credential check, documented here")]
     Unauthorised(Body<ProblemBody>),
     /// No such tenant, or no such connection of this tenant.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Body<ProblemBody>),
     /// The body is too large.
     #[oai(status = 413, content_type = "application/problem+json")]
-    #[expect(dead_code, reason = "raised by the body reader, documented here")]
     TooLarge(Body<ProblemBody>),
     /// A field is missing or wrong; `field` names it.
     #[oai(status = 422, content_type = "application/problem+json")]

@@ -16,14 +16,14 @@ use rialto_adapters::port::Secret;
 use crate::flow::Engine;
 use crate::http::body::Body;
 use crate::http::docs::Document;
-use crate::http::error::mapped;
 use crate::http::router::{Front, Mount, Routes};
 use crate::http::spec::{SpecError, finish};
 use crate::store::{hash_token, token_matches};
 
 pub use dto::{ConnectionMade, ConnectionWish, KeyMade, KeyWish, TenantList, TenantMade, TenantWish};
 use dto::{TenantItem, parse_id};
-use error::{Problems, Refused};
+pub use error::Problems;
+use error::Refused;
 
 /// The operator's key, as a hash. Cheap to clone.
 #[derive(Clone)]
@@ -52,9 +52,7 @@ struct BearerKey(());
 /// Somebody who holds the operator's key; both schemes carry the same one.
 #[derive(SecurityScheme)]
 enum Operator {
-    #[expect(dead_code, reason = "that it was obtained is all that is asked of it")]
     Header(HeaderKey),
-    #[expect(dead_code, reason = "that it was obtained is all that is asked of it")]
     Bearer(BearerKey),
 }
 
@@ -151,9 +149,9 @@ fn openapi() -> OpenApiService<Api, ()> {
     )
 }
 
-/// The admin API as an endpoint; its paths are those of [`routes`].
+/// The admin API as an endpoint; its paths are those of [`routes`], its errors are written by [`Problems`].
 pub fn service(engine: Engine, key: OperatorKey) -> impl Endpoint<Output = Response> + 'static {
-    mapped(Front::new(openapi(), Mount::ROOT).data(engine).data(key), Problems)
+    Front::new(openapi(), Mount::ROOT).data(engine).data(key)
 }
 
 /// All routes, for the switch and for the list of the whole server.

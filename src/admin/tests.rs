@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Clock;
+use crate::http::error::mapped;
 use crate::http::spec::{Documented, complaints};
 use crate::store::testing::{TestDatabase, fresh_url};
 
@@ -33,7 +34,7 @@ impl Admin {
     }
 
     async fn call(&self, method: Method, path: &str, key: (&str, &str), body: &str) -> (StatusCode, Value) {
-        let service = service(self.engine.clone(), OperatorKey::new(&Secret::new(KEY)));
+        let service = mapped(service(self.engine.clone(), OperatorKey::new(&Secret::new(KEY))), Problems);
         let request = Request::builder().method(method).uri_str(path).header(key.0, key.1);
         let request = request.content_type("application/json").body(body.to_owned());
         let response = service.get_response(request).await;

@@ -9,7 +9,7 @@ fn parse(file: &str, environment: &[(&str, &str)]) -> Result<Config, ConfigError
 fn without_anything_the_server_is_local() {
     let config = parse("", &[("PATH", "/bin"), ("RIALTO_TEST_POSTGRES", "x"), ("RIALTO_LOG", "")]).expect("defaults");
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin_listen.to_string(), "127.0.0.1:8090");
+    assert_eq!((config.admin_listen, ADMIN_LISTEN.to_string().as_str()), (None, "127.0.0.1:8090"));
     assert_eq!(config.database_url.expose(), "sqlite:rialto-data/rialto.db");
     assert_eq!(config.sqlite_file(), Some(PathBuf::from("rialto-data/rialto.db")));
     assert_eq!(config.public_url(config.listen), "http://127.0.0.1:8080");
