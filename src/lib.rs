@@ -26,6 +26,7 @@ pub mod flow;
 pub mod hooks;
 pub mod http;
 pub mod profiles;
+pub mod psp;
 pub mod store;
 pub mod wire;
 pub mod workers;
