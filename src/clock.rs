@@ -50,6 +50,12 @@ impl Clock {
         self.now().plus(self.wait(nominal))
     }
 
+    /// When a deadline of ours for running code ends. However fast the clock is made, a loaded machine needs real time
+    /// between two of its steps, so it gets at least a second (or the nominal time, where that is less).
+    pub fn deadline(&self, nominal: Duration) -> Timestamp {
+        self.now().plus(self.wait(nominal).max(nominal.min(Duration::from_secs(1))))
+    }
+
     /// Sleeps for one of our own waits.
     pub async fn sleep(&self, nominal: Duration) {
         tokio::time::sleep(self.wait(nominal)).await;

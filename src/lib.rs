@@ -20,7 +20,10 @@
 //! | 4 | [`admin`] | what the command line needs beside a running server |
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |
 
+pub mod admin;
+pub mod app;
 pub mod clock;
+pub mod config;
 pub mod core;
 pub mod flow;
 pub mod hooks;
@@ -28,5 +31,6 @@ pub mod http;
 pub mod profiles;
 pub mod psp;
 pub mod store;
+pub mod telemetry;
 pub mod wire;
 pub mod workers;

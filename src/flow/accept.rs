@@ -209,7 +209,7 @@ impl Engine {
             rialto_adapters::find(adapter).ok_or_else(|| FlowError::Broken(format!("unknown adapter {adapter:?}")))?;
         let id = self.clock.new_id();
         let now = self.clock.now();
-        let submit_by = self.clock.after(SUBMIT_WITHIN);
+        let submit_by = self.clock.deadline(SUBMIT_WITHIN);
         Ok(Transaction {
             id,
             tenant_id: intent.tenant_id,

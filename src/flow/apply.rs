@@ -340,8 +340,9 @@ impl Engine {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         }
         if let Some((agreement, means)) = intent.agreement_id.zip(news.report.as_ref().and_then(|r| r.means.as_ref())) {
-            // Only means of something that came good may be charged later.
-            if after.state.is_good(after.kind) {
+            // Only means of something that came good may be charged later; and an old notice told again does not take
+            // the place of newer means.
+            if step.state.is_some() && after.state.is_good(after.kind) {
                 self.store.keep_means(&mut unit, intent.tenant_id, agreement, &means.token, &means.shown, now);
             }
         }

@@ -50,7 +50,7 @@ impl Engine {
             | State::Cancelled => {}
         }
         let mut unit = Unit::new("claim_look");
-        transactions::claim_look(&mut unit, t, self.clock.after(LOOKUP_HELD_FOR));
+        transactions::claim_look(&mut unit, t, self.clock.deadline(LOOKUP_HELD_FOR));
         if self.store.run(unit).await?.is_err() {
             return Ok(());
         }
@@ -74,7 +74,7 @@ impl Engine {
         };
         let recorder = Recorder::new(&*self.wire, self.clock.clone());
         let asked_at = self.clock.now();
-        let until = self.clock.after(LOOKUP_ANSWERED_WITHIN);
+        let until = self.clock.deadline(LOOKUP_ANSWERED_WITHIN);
         let context = Context {
             settings: &settings,
             wire: &recorder,

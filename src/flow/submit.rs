@@ -158,8 +158,8 @@ impl Engine {
     }
 
     fn deadlines(&self, adapter: &dyn Adapter) -> (Timestamp, Timestamp) {
-        let send_by = self.clock.after(SEND_WITHIN);
-        (send_by, self.clock.after(adapter.manifest().answer_within))
+        let send_by = self.clock.deadline(SEND_WITHIN);
+        (send_by, self.clock.deadline(adapter.manifest().answer_within))
     }
 
     async fn call(

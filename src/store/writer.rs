@@ -48,7 +48,13 @@ impl Writer {
     pub(super) fn start(connection: DatabaseConnection, options: ConnectOptions, backend: Backend) -> Writer {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let changed = Arc::new(watch::Sender::new(0));
-        let task = Task { backend, options, connection: Some(connection), changed: changed.clone() };
+        let task = Task {
+            backend,
+            options,
+            connection: Some(connection),
+            changed: changed.clone(),
+            crash: Crash::from_environment(),
+        };
         tokio::spawn(task.serve(waiting));
         Writer { queue, changed }
     }
@@ -101,6 +107,7 @@ struct Task {
     /// None after a failure that leaves the connection in a state we do not know.
     connection: Option<DatabaseConnection>,
     changed: Arc<watch::Sender<u64>>,
+    crash: Crash,
 }
 
 impl Task {
@@ -169,6 +176,7 @@ impl Task {
         match &result {
             Ok(answers) => {
                 if answers.iter().any(is_done) {
+                    self.crash.committed();
                     self.changed.send_modify(|count| *count += 1);
                 }
             }
@@ -199,6 +207,39 @@ impl Task {
             });
         }
     }
+}
+
+/// Lets a test kill this process right after a commit, before anybody hears of it: between any two steps. Release builds
+/// have nothing of it.
+struct Crash {
+    #[cfg(debug_assertions)]
+    commits_left: Option<u64>,
+}
+
+impl Crash {
+    #[cfg(debug_assertions)]
+    fn from_environment() -> Crash {
+        let told = std::env::var("TEST_CRASH_AFTER_COMMITS").ok();
+        Crash { commits_left: told.and_then(|text| text.parse().ok()) }
+    }
+
+    #[cfg(debug_assertions)]
+    fn committed(&mut self) {
+        if let Some(left) = &mut self.commits_left {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                std::process::abort();
+            }
+        }
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn from_environment() -> Crash {
+        Crash {}
+    }
+
+    #[cfg(not(debug_assertions))]
+    fn committed(&mut self) {}
 }
 
 fn is_done(answer: &Answer) -> bool {

@@ -1,5 +1,7 @@
 //! Reading a DTO: bytes to tree, tree to the value its shape wants, value to DTO. Every refusal names the field.
 
+use std::cell::Cell;
+
 use poem_openapi::types::ParseFromJSON;
 use serde_json::{Map, Number, Value};
 
@@ -20,9 +22,14 @@ pub fn read<T: ParseFromJSON + 'static>(bytes: &[u8]) -> Result<T, BodyError> {
     T::parse_from_json(Some(folded)).or_else(|_| {
         // Only now a second copy is made: the DTO's own checks do not say where they failed.
         let folded = fold(&shapes, shapes.root, &tree, &mut Vec::new())?;
-        Err(blame::<T>(&shapes, folded))
+        let probes = BLAME_BYTES_MAX / text.len().max(1);
+        Err(blame::<T>(&shapes, folded, probes))
     })
 }
+
+/// How much may be parsed over again to find a refused field. A body of the largest size gets 64 tries, an ordinary one
+/// all it can need; when they are used up, the field's surroundings are named.
+const BLAME_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// A step into a document.
 #[derive(Clone)]
@@ -192,9 +199,9 @@ fn short(text: &str) -> String {
 /// Parsing goes in the schema's order and stops at the first refusal. So a nonsense value put in place of a member changes
 /// the outcome if that member stands before the refused one or is it, and changes nothing if it stands behind: the refused
 /// member is the last one that matters.
-fn blame<T: ParseFromJSON>(shapes: &Shapes, root: Value) -> BodyError {
+fn blame<T: ParseFromJSON>(shapes: &Shapes, root: Value, probes: usize) -> BodyError {
     let outcome = |value: Value| T::parse_from_json(Some(value)).err().map(|error| error.into_message());
-    let mut suspect = Suspect { root, refusal: None, path: Vec::new() };
+    let mut suspect = Suspect { root, refusal: None, path: Vec::new(), probes: Cell::new(probes) };
     suspect.refusal = outcome(suspect.root.clone());
     let refusal = suspect.refusal.clone().unwrap_or_default();
     // A validator names its field and looks at it as a whole: going deeper would blame the field's last member.
@@ -222,19 +229,25 @@ struct Suspect {
     root: Value,
     refusal: Option<String>,
     path: Vec<Step>,
+    /// Tries that are left.
+    probes: Cell<usize>,
 }
 
 impl Suspect {
     /// The member of the value at `path` that is to blame, with its shape.
     fn step(&self, shapes: &Shapes, shape: Id, outcome: &impl Fn(Value) -> Option<String>) -> Option<(Step, Id)> {
-        let matters = |step: &Step| self.with_nonsense(step).is_some_and(|value| outcome(value) != self.refusal);
+        let matters = |step: &Step| {
+            self.probes.set(self.probes.get().saturating_sub(1));
+            self.probes.get() > 0 && self.with_nonsense(step).is_some_and(|value| outcome(value) != self.refusal)
+        };
         let here = find(&self.root, &self.path)?;
-        match (shapes.get(shape), here) {
+        let found = match (shapes.get(shape), here) {
             (Shape::Object { fields, rest }, Value::Object(members)) => {
                 let known = fields.iter().rev().filter(|field| members.contains_key(field.name));
                 let mut known = known.map(|field| (Step::Key(field.name.to_owned()), field.shape));
                 known.find(|(step, _)| matters(step)).or_else(|| {
-                    let keys: Vec<_> = members.keys().map(|key| Step::Key(key.clone())).collect();
+                    let free = members.keys().filter(|key| !fields.iter().any(|field| field.name == *key));
+                    let keys: Vec<_> = free.map(|key| Step::Key(key.clone())).collect();
                     Some((last_that(&keys, matters)?, (*rest)?))
                 })
             }
@@ -243,7 +256,9 @@ impl Suspect {
                 Some((last_that(&steps, matters)?, *of))
             }
             _ => None,
-        }
+        };
+        // A search that was cut short says nothing.
+        found.filter(|_| self.probes.get() > 0)
     }
 
     fn with_nonsense(&self, step: &Step) -> Option<Value> {

@@ -1,0 +1,83 @@
+use std::ffi::OsString;
+
+use rialto_adapters::port::wire::Deadlines;
+use rialto_adapters::port::{Header, Reply, Request, Wire};
+
+use super::*;
+
+fn config(folder: &tempfile::TempDir) -> Config {
+    let settings = [
+        ("RIALTO_LISTEN", "127.0.0.1:0"),
+        ("RIALTO_ADMIN_LISTEN", "127.0.0.1:0"),
+        ("RIALTO_TIME_SCALE", "50"),
+        ("RIALTO_DATA_DIR", folder.path().to_str().expect("UTF-8")),
+    ];
+    Config::parse("", settings.map(|(name, value)| (OsString::from(name), OsString::from(value)))).expect("good")
+}
+
+async fn get(url: String, key: Option<&Secret>) -> Reply {
+    let guard = Guard::new(demo::SUBNETS.to_vec());
+    let wire = HttpWire::new(Clock::default(), guard, WireOptions::default()).expect("a wire");
+    let headers = key.map(|key| ("x-admin-key", Header::Secret(key.clone()))).into_iter().collect();
+    let now = Clock::default().now();
+    let deadlines = Deadlines { send_by: now.plus(REQUESTS_WITHIN), answer_by: now.plus(REQUESTS_WITHIN) };
+    let method = rialto_adapters::port::Method::Get;
+    wire.send(Request { method, url, headers, body: Vec::new(), scrub: &[] }, deadlines).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn the_doors_are_where_they_are_said_to_be() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(&folder);
+    let app = App::start(&config, AppParts::of(&config)).await.expect("a server");
+    let main = format!("http://{}", app.address);
+    let admin = format!("http://{}", app.admin_address.expect("an address of its own"));
+    let rows = [
+        (&main, "/health/live", 200),
+        (&main, "/health/ready", 200),
+        (&main, "/docs", 308),
+        (&main, "/docs/", 200),
+        (&main, "/docs/docs.js", 200),
+        (&main, "/openapi/nothing.json", 404),
+        (&main, "/admin/tenants", 404),
+        (&main, "/hooks/nobody", 405),
+        (&main, "/", 404),
+        (&main, "/%", 404),
+        (&admin, "/health/ready", 200),
+        (&admin, "/openapi/admin.json", 200),
+        (&admin, "/docs/", 200),
+        (&admin, "/admin/tenants", 401),
+        (&admin, "/hooks/nobody", 404),
+    ];
+    for (base, path, expected) in rows {
+        let reply = get(format!("{base}{path}"), None).await;
+        assert_eq!(reply.status, expected, "{base}{path} {}", String::from_utf8_lossy(&reply.body));
+    }
+    assert_eq!(get(format!("{admin}/admin/tenants"), Some(&app.operator_key)).await.status, 200);
+
+    let Err(error) = App::start(&config, AppParts::of(&config)).await else { panic!("two servers in one folder") };
+    assert!(error.to_string().contains(&admin) && error.to_string().contains("RIALTO_DATA_DIR"), "{error}");
+    app.stop().await;
+    App::start(&config, AppParts::of(&config)).await.expect("it starts again").stop().await;
+}
+
+#[tokio::test]
+async fn in_the_demo_everything_is_on_one_address() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = config(&folder);
+    config.admin_listen = None;
+    let app = App::start(&config, AppParts::demo(&config)).await.expect("a server");
+    assert_eq!(app.admin_address, None);
+    let url = format!("http://{}/admin/tenants", app.address);
+    assert_eq!(get(url, Some(&app.operator_key)).await.status, 200);
+    app.stop().await;
+
+    config.listen = "0.0.0.0:0".parse().expect("an address");
+    let Err(error) = App::start(&config, AppParts::demo(&config)).await else { panic!("a demo for everybody") };
+    assert!(error.to_string().contains("127.0.0.1:8080"), "{error}");
+}
+
+#[test]
+fn no_two_owners_claim_one_path() {
+    assert_eq!(paths().expect("documents").clashes(), Vec::<String>::new());
+}
