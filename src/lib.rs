@@ -29,6 +29,7 @@ pub mod flow;
 pub mod hooks;
 pub mod http;
 pub mod profiles;
+pub mod psp;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
