@@ -31,6 +31,7 @@ pub mod hooks;
 pub mod http;
 pub mod pages;
 pub mod profiles;
+pub mod psp;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
