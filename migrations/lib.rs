@@ -8,11 +8,16 @@ use sea_orm_migration::prelude::*;
 
 mod m20261120_000000_model;
 mod m20261120_000001_leases;
+mod m20261120_000002_sandbox_psp;
 
 pub struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261120_000000_model::Migration), Box::new(m20261120_000001_leases::Migration)]
+        vec![
+            Box::new(m20261120_000000_model::Migration),
+            Box::new(m20261120_000001_leases::Migration),
+            Box::new(m20261120_000002_sandbox_psp::Migration),
+        ]
     }
 }

@@ -15,6 +15,12 @@ pub const HOST: &str = "sandbox.rialto.internal";
 /// Header of a request whose amount may choose a script; its value is `on`.
 pub const SCRIPTED_HEADER: &str = "x-sandbox-scripted";
 
+/// Header of an instruction with the secret that notices about it are to be signed with.
+pub const NOTIFY_SECRET_HEADER: &str = "x-sandbox-notify-secret";
+
+/// API keys that begin so are refused, to try out what happens then.
+pub const REFUSED_KEY_PREFIX: &str = "invalid";
+
 /// What a transaction's `state` may say.
 pub mod state {
     pub const PENDING: &str = "pending";
@@ -277,11 +283,7 @@ impl Script {
         (22, Script::AnswerLostAfterEffect, "the effect happens, the answer is lost"),
         (23, Script::AnswerLostWithoutEffect, "the answer is lost and the effect did not happen"),
         (24, Script::HtmlAfterEffect, "an HTML page with status 502 after the effect"),
-        (
-            25,
-            Script::SlowAbsentInBetween,
-            "a slow call: a lookup in between says absent, the effect happens at the end, its answer is lost",
-        ),
+        (25, Script::SlowAbsentInBetween, "a slow call: the effect happens only after a lookup has said absent"),
         (31, Script::PendingThenNotice, "pending, the success notice comes after 2 s"),
         (32, Script::NoticeFiveTimes, "the same notice five times"),
         (33, Script::NoticesOutOfOrder, "notices out of order: success before pending"),

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::contract::{
-    BASE_URL, CloseRequest, FollowUpRequest, MeansGiven, PaymentRequest, SCRIPTED_HEADER, method as methods,
+    BASE_URL, CloseRequest, FollowUpRequest, MeansGiven, NOTIFY_SECRET_HEADER, PaymentRequest, SCRIPTED_HEADER,
+    method as methods,
 };
-use super::manifest::{API_KEY, SCRIPTED};
+use super::manifest::{API_KEY, SCRIPTED, WEBHOOK_SECRET};
 use crate::port::instruction::{Instruction, Means, Parent, Payer};
 use crate::port::manifest::MethodName;
 use crate::port::money::Money;
@@ -173,6 +174,7 @@ fn get(settings: &Settings, path: &str) -> Request {
 
 fn post(settings: &Settings, path: &str, body: &impl Serialize) -> Request {
     let mut headers = headers(settings);
+    headers.push((NOTIFY_SECRET_HEADER, Header::Secret(settings.secret(WEBHOOK_SECRET))));
     headers.push(("content-type", plain("application/json")));
     // Structs of texts and whole numbers always have a JSON form.
     let body = serde_json::to_vec(body).unwrap_or_default();

@@ -49,7 +49,7 @@ const SETTINGS: &[SettingField] = &[
     SettingField {
         key: API_KEY,
         label: "API key",
-        help: "Any text. Connections with the same key share one account at the sandbox.",
+        help: "Any text. Connections with the same key share one account there; one that begins with `invalid` is refused.",
         kind: SettingType::Text,
         required: true,
         secret: true,

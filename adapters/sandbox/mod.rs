@@ -17,7 +17,7 @@
 //! | 22 | the effect happens, the answer is lost |
 //! | 23 | the answer is lost and the effect did not happen |
 //! | 24 | an HTML page with status 502 after the effect |
-//! | 25 | a slow call: a lookup in between says absent, the effect happens at the end, its answer is lost |
+//! | 25 | a slow call: the effect happens only after a lookup has said absent |
 //! | 31 | pending, the success notice comes after 2 s |
 //! | 32 | the same notice five times |
 //! | 33 | notices out of order: success before pending |

@@ -1,0 +1,476 @@
+//! The bodies of the contract, with its own names and numbers. Field meanings follow billwerk's documentation of the
+//! external PSP integration; what it calls mandatory and we can do without is optional here.
+
+use std::collections::BTreeMap;
+
+use poem_openapi::Object;
+
+use crate::contract_enum;
+use crate::http::amount::Amount;
+
+contract_enum! {
+    /// State of a transaction.
+    pub enum PaymentTransactionStatus {
+        /// Stored, and not with the PSP yet.
+        Initiated = 1,
+        /// With the PSP, and not decided.
+        Pending = 2,
+        Succeeded = 3,
+        Failed = 4,
+        Cancelled = 5,
+        Expired = 6,
+    }
+}
+
+contract_enum! {
+    /// Kind of means of payment. `Default` is the first one the connection offers.
+    pub enum PublicPaymentProviderRole {
+        Default = 1,
+        CreditCard = 2,
+        Debit = 3,
+        OnAccount = 4,
+        Betalingsservice = 5,
+        Ideal = 6 as "iDEAL",
+        Autogiro = 7,
+        Avtalegiro = 8,
+        MobilePay = 9,
+        AmazonPay = 10,
+    }
+}
+
+contract_enum! {
+    /// Class of an error. It drives the platform's reaction: `LoginError` and `PermissionDenied` switch a PSP off for the
+    /// merchant, so this server never answers them.
+    pub enum PaymentErrorCode {
+        UnmappedError = 0,
+        LimitExceeded = 1,
+        BearerInvalid = 2,
+        BearerExpired = 3,
+        InvalidCountry = 4,
+        InvalidAmount = 5,
+        InvalidCurrency = 6,
+        LoginError = 7,
+        InvalidData = 8,
+        InsufficientBalance = 9,
+        AlreadyExecuted = 10,
+        InvalidPreconditions = 11,
+        InternalError = 12,
+        InternalProviderError = 13,
+        RateLimit = 14,
+        InvalidConfiguration = 15,
+        PermissionDenied = 16,
+        Canceled = 17,
+        Rejected = 18,
+        PspConnectionProblem = 19 as "PSPConnectionProblem",
+        InvalidBic = 20,
+        InvalidIban = 21 as "InvalidIBAN",
+        PspConnectionTimeout = 22 as "PSPConnectionTimeout",
+        InvalidNationalIdNumber = 23,
+        FailedCustomerUpdate = 24,
+    }
+}
+
+contract_enum! {
+    /// What became of a cancellation.
+    pub enum PaymentCancellationStatus {
+        /// The PSP cannot cancel it, or not now.
+        NotCancelled = -1,
+        Initiated = 1,
+        Pending = 2,
+        Succeeded = 3,
+        Failed = 4,
+    }
+}
+
+contract_enum! {
+    /// Why money was taken back.
+    pub enum PaymentChargebackReason {
+        Unknown = 1,
+        UserInitiated = 2,
+        InsufficientBalance = 3,
+        BearerInvalid = 4,
+        Canceled = 5,
+        Rejected = 6,
+    }
+}
+
+contract_enum! {
+    /// Unit of a period.
+    pub enum TimePeriod {
+        Day = 1,
+        Week = 2,
+        Month = 3,
+        Year = 4,
+        Hour = 5,
+        Minute = 6,
+        Second = 7,
+    }
+}
+
+contract_enum! {
+    /// Tax category of an invoice line.
+    pub enum InvoiceDataLineTaxCategory {
+        VatStandard = 1,
+        TaxFreeExport = 2,
+        ReverseCharge = 3,
+        ExemptFromTax = 4,
+        IntraEuSupply = 5,
+    }
+}
+
+/// Any request that was not carried out, and the state of any transaction that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentErrorDto {
+    pub error_code: PaymentErrorCode,
+    /// For people.
+    pub error_message: String,
+    /// The PSP's own code, if it gave one.
+    pub psp_error_code: Option<String>,
+    /// When the error was learned of. UTC.
+    pub received_at: String,
+    /// The state the transaction is in because of it.
+    pub status: PaymentTransactionStatus,
+}
+
+/// Means of payment, and where the payer's browser goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentMeansReferenceDto {
+    /// Left out means `Default`.
+    pub role: Option<PublicPaymentProviderRole>,
+    /// Account data of a direct debit: `Holder` and `IBAN`. Card data are never taken here: the payer gives them on the
+    /// PSP's page.
+    #[oai(validator(max_properties = 50))]
+    pub initial_bearer: Option<BTreeMap<String, String>>,
+    #[oai(validator(max_length = 2048))]
+    pub success_return_url: Option<String>,
+    #[oai(validator(max_length = 2048))]
+    pub error_return_url: Option<String>,
+    #[oai(validator(max_length = 2048))]
+    pub abort_return_url: Option<String>,
+    /// Not used.
+    #[oai(validator(max_length = 2048))]
+    pub host_url: Option<String>,
+    /// Not used.
+    #[oai(validator(max_length = 2048))]
+    pub terms_of_service_url: Option<String>,
+}
+
+/// Where the payer lives. Never asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PayerDataAddressDto {
+    #[oai(validator(max_length = 200))]
+    pub address_line1: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub address_line2: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub street: Option<String>,
+    #[oai(validator(max_length = 100))]
+    pub house_number: Option<String>,
+    #[oai(validator(max_length = 100))]
+    pub postal_code: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub city: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub state: Option<String>,
+    /// ISO 3166 alpha-2.
+    #[oai(validator(max_length = 100))]
+    pub country: Option<String>,
+}
+
+/// Who pays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PayerDataDto {
+    /// The merchant's own customer number.
+    #[oai(validator(max_length = 200))]
+    pub external_customer_id: Option<String>,
+    #[oai(validator(max_length = 500))]
+    pub company_name: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub first_name: Option<String>,
+    #[oai(validator(max_length = 200))]
+    pub last_name: Option<String>,
+    #[oai(validator(max_length = 100))]
+    pub vat_id: Option<String>,
+    pub address: Option<PayerDataAddressDto>,
+    #[oai(validator(max_length = 320))]
+    pub email_address: Option<String>,
+    /// ISO 639-1, in any letter case.
+    #[oai(validator(max_length = 35))]
+    pub language: Option<String>,
+    #[oai(validator(max_length = 100))]
+    pub phone_number: Option<String>,
+}
+
+/// How often a fee falls due.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct FeePeriodDto {
+    pub unit: Option<TimePeriod>,
+    pub quantity: Option<i32>,
+}
+
+/// What was ordered. Accepted and not used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct OrderDataDto {
+    #[oai(validator(max_length = 500))]
+    pub plan_name: Option<String>,
+    #[oai(validator(max_length = 40))]
+    pub next_payment_date: Option<String>,
+    pub fee_period: Option<FeePeriodDto>,
+    pub recurring_fee: Option<Amount>,
+    #[oai(validator(max_length = 200))]
+    pub external_contract_id: Option<String>,
+}
+
+/// One line of an invoice or a credit note.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct InvoiceDataLineItemDto {
+    pub tax_category: Option<InvoiceDataLineTaxCategory>,
+    #[oai(validator(max_length = 2000))]
+    pub description: Option<String>,
+    pub total_gross: Option<Amount>,
+    pub total_net: Option<Amount>,
+    pub vat_percentage: Option<Amount>,
+    #[oai(validator(max_length = 40))]
+    pub period_start: Option<String>,
+    #[oai(validator(max_length = 40))]
+    pub period_end: Option<String>,
+    pub price_per_unit: Option<Amount>,
+    pub quantity: Option<Amount>,
+}
+
+/// The invoice or credit note behind a payment or refund. Accepted and not used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct InvoiceDataDto {
+    #[oai(validator(max_length = 40))]
+    pub invoice_date: Option<String>,
+    #[oai(validator(max_length = 40))]
+    pub due_date: Option<String>,
+    #[oai(validator(max_length = 2000))]
+    pub description: Option<String>,
+    #[oai(validator(max_items = 500))]
+    pub line_items: Option<Vec<InvoiceDataLineItemDto>>,
+}
+
+/// Reserve money, or keep means of payment.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PreauthRequestDto {
+    /// Not used: the credential says which connection.
+    #[oai(validator(max_length = 200))]
+    pub psp_settings_id: Option<String>,
+    /// The platform's id, and the idempotency key. 1 to 100 printable characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub transaction_id: String,
+    /// In major units. 0, or left out, keeps the means of payment without reserving anything.
+    pub requested_amount: Option<Amount>,
+    /// ISO 4217 alphabetic code.
+    #[oai(validator(max_length = 16))]
+    pub currency: String,
+    /// Where changes are told: an absolute https address.
+    #[oai(validator(max_length = 2048))]
+    pub webhook_target: Option<String>,
+    pub payment_means_reference: Option<PaymentMeansReferenceDto>,
+    #[oai(validator(max_length = 1000))]
+    pub transaction_invoice_reference_text: Option<String>,
+    /// What the payer reads on the statement, as far as the PSP takes it.
+    #[oai(validator(max_length = 1000))]
+    pub transaction_reference_text: Option<String>,
+    pub payer_data: Option<PayerDataDto>,
+    pub order_data: Option<OrderDataDto>,
+    /// The platform's id of the agreement under which the means are kept. Without it nothing can be charged later but by
+    /// a capture.
+    #[oai(validator(max_length = 100))]
+    pub agreement_id: Option<String>,
+    /// Means that exist at the PSP already. No connection takes it yet.
+    #[oai(validator(max_length = 2000))]
+    pub migration_token: Option<String>,
+    /// Left out means true. With false the means stored under `agreementId` are used, and the payer is not asked.
+    pub is_initial: Option<bool>,
+}
+
+/// A preauthorisation as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PreauthResponseDto {
+    pub transaction_id: String,
+    /// Our own id of it.
+    pub external_transaction_id: String,
+    /// The PSP's id, once it is known.
+    pub psp_transaction_id: Option<String>,
+    pub currency: String,
+    pub requested_amount: Amount,
+    /// What is reserved: 0 where only means were kept.
+    pub authorized_amount: Amount,
+    /// Until when the reservation holds; year 9999 where only means were kept. UTC.
+    pub expires_at: Option<String>,
+    /// What may be shown of the means of payment.
+    pub bearer: BTreeMap<String, String>,
+    /// While the payer has something to do: the page to send the browser to.
+    pub redirect_url: Option<String>,
+    /// Not used.
+    pub redirect_data: Option<BTreeMap<String, String>>,
+    /// Grows with every change. UTC.
+    pub last_updated: String,
+    pub status: PaymentTransactionStatus,
+}
+
+/// Give a reservation free. A body is not needed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentCancellationRequestDto {
+    /// Not used.
+    #[oai(validator(max_length = 200))]
+    pub psp_settings_id: Option<String>,
+}
+
+/// What became of a cancellation.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentCancellationResponseDto {
+    pub cancellation_status: PaymentCancellationStatus,
+    pub transaction_id: String,
+}
+
+/// Take money: what a preauthorisation reserved, or from stored means.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentRequestDto {
+    /// Not used: the credential says which connection.
+    #[oai(validator(max_length = 200))]
+    pub psp_settings_id: Option<String>,
+    /// The platform's id, and the idempotency key. 1 to 100 printable characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub transaction_id: String,
+    /// The preauthorisation to capture. Left out, the means stored under `agreementId` are charged.
+    #[oai(validator(max_length = 100))]
+    pub preauth_transaction_id: Option<String>,
+    /// In major units, above 0.
+    pub requested_amount: Amount,
+    /// ISO 4217 alphabetic code.
+    #[oai(validator(max_length = 16))]
+    pub currency: String,
+    /// Where changes are told: an absolute https address.
+    #[oai(validator(max_length = 2048))]
+    pub webhook_target: Option<String>,
+    pub payment_means_reference: Option<PaymentMeansReferenceDto>,
+    #[oai(validator(max_length = 1000))]
+    pub transaction_invoice_reference_text: Option<String>,
+    /// What the payer reads on the statement, as far as the PSP takes it.
+    #[oai(validator(max_length = 1000))]
+    pub transaction_reference_text: Option<String>,
+    pub payer_data: Option<PayerDataDto>,
+    /// When a direct debit is to be executed (`yyyy-MM-dd`). Accepted; it is executed at once.
+    #[oai(validator(max_length = 40))]
+    pub planned_execution_date: Option<String>,
+    pub invoice_data: Option<InvoiceDataDto>,
+    /// Whose stored means to charge.
+    #[oai(validator(max_length = 100))]
+    pub agreement_id: Option<String>,
+}
+
+/// Money that came in.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentItemDto {
+    pub external_item_id: Option<String>,
+    pub amount: Amount,
+    /// `yyyy-MM-dd`.
+    pub booking_date: String,
+    pub description: Option<String>,
+}
+
+/// Money that was taken back.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentChargebackItemDto {
+    pub external_item_id: Option<String>,
+    pub amount: Amount,
+    /// `yyyy-MM-dd`.
+    pub booking_date: String,
+    pub description: Option<String>,
+    /// What the bank took for it.
+    pub fee_amount: Amount,
+    pub reason: PaymentChargebackReason,
+    pub psp_reason_code: Option<String>,
+    pub psp_reason_message: Option<String>,
+}
+
+/// A payment as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentResponseDto {
+    pub transaction_id: String,
+    /// Our own id of it.
+    pub external_transaction_id: String,
+    /// The PSP's id, once it is known.
+    pub psp_transaction_id: Option<String>,
+    pub currency: String,
+    pub requested_amount: Amount,
+    /// Grows with every change. UTC.
+    pub last_updated: String,
+    pub status: PaymentTransactionStatus,
+    /// Only money that is booked.
+    pub payments: Vec<PaymentItemDto>,
+    pub chargebacks: Vec<PaymentChargebackItemDto>,
+    pub refunded_amount: Amount,
+    /// What may still be refunded: less what is refunded, being refunded, or charged back.
+    pub refundable_amount: Amount,
+    /// What may be shown of the means of payment.
+    pub bearer: BTreeMap<String, String>,
+    /// Planned date of a direct debit. UTC.
+    pub due_date: Option<String>,
+}
+
+/// Give money of a payment back, in whole or in part.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct RefundRequestDto {
+    /// The platform's id, and the idempotency key. 1 to 100 printable characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub transaction_id: String,
+    /// In major units, above 0.
+    pub requested_amount: Amount,
+    /// ISO 4217 alphabetic code; that of the payment.
+    #[oai(validator(max_length = 16))]
+    pub currency: String,
+    /// Where changes are told: an absolute https address.
+    #[oai(validator(max_length = 2048))]
+    pub webhook_target: Option<String>,
+    /// Not used: the credential says which connection.
+    #[oai(validator(max_length = 200))]
+    pub psp_settings_id: Option<String>,
+    /// The payment to refund.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub payment_transaction_id: String,
+    pub payer_data: Option<PayerDataDto>,
+    pub invoice_data: Option<InvoiceDataDto>,
+}
+
+/// A refund as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct RefundResponseDto {
+    pub transaction_id: String,
+    /// Our own id of it.
+    pub external_transaction_id: String,
+    /// The PSP's id, once it is known.
+    pub psp_transaction_id: Option<String>,
+    pub currency: String,
+    pub requested_amount: Amount,
+    /// Grows with every change. UTC.
+    pub last_updated: String,
+    pub status: PaymentTransactionStatus,
+    /// What has gone back: 0 until that is certain.
+    pub refunded_amount: Amount,
+    /// When it went back (`yyyy-MM-dd`).
+    pub booking_date: Option<String>,
+    pub description: Option<String>,
+}

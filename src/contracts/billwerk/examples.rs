@@ -1,0 +1,192 @@
+//! The examples of the document. In the demo they work when pasted, from top to bottom: the ids are those of billwerk's own
+//! examples, and each request names what an earlier one has made.
+
+use poem::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::http::spec::{At, Example};
+
+const CARD: &str = "20221118-636bd596c10cfc318b1bfabb";
+const DEBIT: &str = "20221118-636bd596c10cfc318b1bfabc";
+const KEPT: &str = "20221118-636bd596c10cfc318b1bfabd";
+const CAPTURE: &str = "20221108-636a91f61c48d9fa186166f8";
+const RECURRING: &str = "20221108-636a91f61c48d9fa186166f9";
+const REFUND: &str = "20221108-636a92f57267328bc225c62a";
+const CARD_AGREEMENT: &str = "636a918ca2500caaf0390a15";
+const DEBIT_AGREEMENT: &str = "636a918ca2500caaf0390a16";
+/// Nobody listens there: notices are tried again for a while and do no harm.
+const HOOK: &str = "http://127.0.0.1:9/PSPWebhooks/ExternalIntegration";
+const OURS: &str = "0193a5b2-4c1e-7d3f-8a6b-1f2e3d4c5b6a";
+const AT: &str = "2026-11-20T12:00:00.0000000Z";
+
+const OK: At = At::Response(StatusCode::OK);
+
+/// All of them.
+pub fn all() -> Vec<Example> {
+    let mut all = requests();
+    all.extend(answers());
+    all.extend(errors());
+    all
+}
+
+fn of(operation_id: &'static str, at: At, name: &'static str, value: Value) -> Example {
+    Example { operation_id, at, name, value }
+}
+
+fn payer() -> Value {
+    json!({
+        "externalCustomerId": "C-1000", "firstName": "Ada", "lastName": "Lovelace",
+        "emailAddress": "ada@shop.example", "language": "EN", "address": { "city": "London", "country": "GB" }
+    })
+}
+
+fn requests() -> Vec<Example> {
+    let card = json!({
+        "transactionId": CARD, "requestedAmount": 25.5, "currency": "EUR", "webhookTarget": HOOK,
+        "paymentMeansReference": {
+            "role": "CreditCard", "successReturnUrl": "https://shop.example/thanks",
+            "errorReturnUrl": "https://shop.example/failed", "abortReturnUrl": "https://shop.example/cart"
+        },
+        "transactionReferenceText": "Order 1000", "payerData": payer(), "agreementId": CARD_AGREEMENT, "isInitial": true
+    });
+    let debit = json!({
+        "transactionId": DEBIT, "requestedAmount": 25.5, "currency": "EUR", "webhookTarget": HOOK,
+        "paymentMeansReference": {
+            "role": "Debit", "initialBearer": { "Holder": "Ada Lovelace", "IBAN": "DE89370400440532013000" }
+        },
+        "transactionReferenceText": "Order 1001", "payerData": payer(), "agreementId": DEBIT_AGREEMENT, "isInitial": true
+    });
+    let stored = json!({
+        "transactionId": KEPT, "requestedAmount": 30, "currency": "EUR", "webhookTarget": HOOK,
+        "paymentMeansReference": { "role": "CreditCard" }, "transactionReferenceText": "Upgrade 1000",
+        "agreementId": CARD_AGREEMENT, "isInitial": false
+    });
+    let capture = json!({
+        "transactionId": CAPTURE, "preauthTransactionId": CARD, "requestedAmount": 25.5, "currency": "EUR",
+        "webhookTarget": HOOK, "paymentMeansReference": { "role": "CreditCard" },
+        "transactionReferenceText": "Order 1000", "payerData": payer(), "agreementId": CARD_AGREEMENT
+    });
+    let recurring = json!({
+        "transactionId": RECURRING, "requestedAmount": 25.5, "currency": "EUR", "webhookTarget": HOOK,
+        "paymentMeansReference": { "role": "Debit" }, "transactionReferenceText": "Month 2",
+        "payerData": payer(), "agreementId": DEBIT_AGREEMENT
+    });
+    let refund = json!({
+        "transactionId": REFUND, "paymentTransactionId": RECURRING, "requestedAmount": 10, "currency": "EUR",
+        "webhookTarget": HOOK
+    });
+    vec![
+        of("createPreauth", At::Request, "debit", debit),
+        of("createPreauth", At::Request, "card", card),
+        of("createPreauth", At::Request, "storedCard", stored),
+        of("cancelPreauth", At::Request, "cancel", json!({})),
+        of("createPayment", At::Request, "recurring", recurring),
+        of("createPayment", At::Request, "capture", capture),
+        of("createRefund", At::Request, "partial", refund),
+    ]
+}
+
+fn answers() -> Vec<Example> {
+    let pending = json!({
+        "transactionId": CARD, "externalTransactionId": OURS, "pspTransactionId": "sbx_1", "currency": "EUR",
+        "requestedAmount": 25.5, "authorizedAmount": 0, "bearer": {},
+        "redirectUrl": "http://127.0.0.1:8080/r/5f0c…", "lastUpdated": AT, "status": "Pending"
+    });
+    let reserved = json!({
+        "transactionId": CARD, "externalTransactionId": OURS, "pspTransactionId": "sbx_1", "currency": "EUR",
+        "requestedAmount": 25.5, "authorizedAmount": 25.5, "expiresAt": "2026-11-27T12:00:00.0000000Z",
+        "bearer": { "CardType": "Visa", "Last4": "1111" }, "lastUpdated": AT, "status": "Succeeded"
+    });
+    let kept = json!({
+        "transactionId": DEBIT, "externalTransactionId": OURS, "pspTransactionId": "sbx_2", "currency": "EUR",
+        "requestedAmount": 25.5, "authorizedAmount": 0, "expiresAt": "9999-12-31T23:59:59.0000000Z",
+        "bearer": { "Holder": "Ada Lovelace", "MandateReference": "M-1" }, "lastUpdated": AT, "status": "Succeeded"
+    });
+    let paid = |refunded: Value, left: Value| {
+        json!({
+            "transactionId": RECURRING, "externalTransactionId": OURS, "pspTransactionId": "sbx_3", "currency": "EUR",
+            "requestedAmount": 25.5, "lastUpdated": AT, "status": "Succeeded",
+            "payments": [{ "externalItemId": "mv_1", "amount": 25.5, "bookingDate": "2026-11-20" }],
+            "chargebacks": [], "refundedAmount": refunded, "refundableAmount": left,
+            "bearer": { "Holder": "Ada Lovelace", "MandateReference": "M-1" }
+        })
+    };
+    let refunded = json!({
+        "transactionId": REFUND, "externalTransactionId": OURS, "pspTransactionId": "sbx_4", "currency": "EUR",
+        "requestedAmount": 10, "lastUpdated": AT, "status": "Succeeded", "refundedAmount": 10,
+        "bookingDate": "2026-11-20"
+    });
+    let cancelled = json!({ "cancellationStatus": "Succeeded", "transactionId": CARD });
+    vec![
+        of("createPreauth", OK, "card", pending.clone()),
+        of("createPreauth", OK, "debit", kept.clone()),
+        of("getPreauth", OK, "waiting", pending),
+        of("getPreauth", OK, "reserved", reserved),
+        of("getPreauth", OK, "kept", kept),
+        of("cancelPreauth", OK, "cancelled", cancelled),
+        of("createPayment", OK, "succeeded", paid(json!(0), json!(25.5))),
+        of("getPayment", OK, "partlyRefunded", paid(json!(10), json!(15.5))),
+        of("createRefund", OK, "succeeded", refunded.clone()),
+        of("getRefund", OK, "succeeded", refunded),
+    ]
+}
+
+fn errors() -> Vec<Example> {
+    let error =
+        |code: i64, text: &str| json!({ "ErrorCode": code, "ErrorMessage": text, "ReceivedAt": AT, "Status": 4 });
+    let mut declined = error(9, "insufficient balance");
+    declined["PspErrorCode"] = json!("insufficient_balance");
+    let at = |status: StatusCode| At::Response(status);
+    let differs = error(10, "requestedAmount: differs from the request that was made with this transactionId");
+    vec![
+        of("createPreauth", at(StatusCode::UNAUTHORIZED), "noToken", error(15, "no valid token")),
+        of(
+            "createPreauth",
+            at(StatusCode::UNPROCESSABLE_ENTITY),
+            "amount",
+            error(5, "requestedAmount: has more than 2 decimal places, which EUR does not have"),
+        ),
+        of("createPreauth", at(StatusCode::CONFLICT), "differs", differs.clone()),
+        of("createPayment", at(StatusCode::CONFLICT), "differs", differs.clone()),
+        of("createPayment", at(StatusCode::UNPROCESSABLE_ENTITY), "declined", declined.clone()),
+        of(
+            "createPayment",
+            at(StatusCode::NOT_FOUND),
+            "unknown",
+            error(11, "there is no preauthorisation with this id"),
+        ),
+        of("getPayment", at(StatusCode::UNPROCESSABLE_ENTITY), "declined", declined),
+        of("getPayment", at(StatusCode::NOT_FOUND), "unknown", error(11, "there is no payment with this id")),
+        of("createRefund", at(StatusCode::CONFLICT), "differs", differs),
+        of(
+            "createRefund",
+            at(StatusCode::UNPROCESSABLE_ENTITY),
+            "tooMuch",
+            error(5, "requestedAmount: is above what can be refunded: 15.50 EUR"),
+        ),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contracts::billwerk::dto::{
+        PaymentCancellationRequestDto, PaymentRequestDto, PreauthRequestDto, RefundRequestDto,
+    };
+    use crate::http::body::{BodyError, read};
+
+    #[test]
+    fn the_requests_are_ones_we_take() {
+        for example in requests() {
+            let bytes = example.value.to_string().into_bytes();
+            let read: Result<(), BodyError> = match example.operation_id {
+                "createPreauth" => read::<PreauthRequestDto>(&bytes).map(|_| ()),
+                "createPayment" => read::<PaymentRequestDto>(&bytes).map(|_| ()),
+                "createRefund" => read::<RefundRequestDto>(&bytes).map(|_| ()),
+                "cancelPreauth" => read::<PaymentCancellationRequestDto>(&bytes).map(|_| ()),
+                other => panic!("{other} has no request"),
+            };
+            assert_eq!(read, Ok(()), "{}", example.name);
+        }
+    }
+}

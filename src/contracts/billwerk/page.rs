@@ -1,0 +1,214 @@
+//! The payer's page `/r/{token}`: minted before the PSP is called, so that a pending answer is never a dead end. It waits
+//! for the PSP, hands the payer over, takes the payer back, and forwards to the caller's return addresses in the end.
+
+use poem::endpoint::BoxEndpoint;
+use poem::http::{Method, StatusCode, header};
+use poem::web::Data;
+use poem::{EndpointExt, Request, Response, get, handler};
+use rialto_adapters::port::NextAction;
+use tokio::time::timeout;
+
+use super::errors::Failure;
+use super::map;
+use super::{Billwerk, CONTRACT};
+use crate::core::intent::{ClosedBy, IntentState};
+use crate::core::transaction::State;
+use crate::flow::Engine;
+use crate::flow::limits::CALL_ANSWERED_WITHIN;
+use crate::http::paths;
+use crate::pages::{self, Refresh, View};
+use crate::store::hash_token;
+use crate::store::intents::Intent;
+use crate::store::transactions::Transaction;
+use crate::wire::Guard;
+
+/// Where [`page`] is to be mounted.
+pub const PATH: &str = "/r/:token";
+
+/// How often a waiting page looks again, in seconds: soon while the PSP is being called, less often while the payer is
+/// away or a bank decides.
+const SOON_S: u32 = 1;
+const LATER_S: u32 = 3;
+
+/// Longest token looked at; ours have 48 characters.
+const TOKEN_MAX: usize = 100;
+
+pub(super) fn path() -> paths::Path {
+    paths::Path { method: Method::GET, template: "/r/{token}".to_owned(), any_case: false, owner: CONTRACT }
+}
+
+/// The payer's page, to be mounted at [`PATH`].
+pub fn page(engine: Engine, guard: Guard) -> BoxEndpoint<'static, Response> {
+    get(serve).data(Billwerk { engine, guard }).map_to_response().boxed()
+}
+
+/// Where in the journey the browser is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Journey {
+    /// On the way to the PSP.
+    Out,
+    /// Just come back from it; its word may not have reached us.
+    Back,
+    /// Back, and waiting here since.
+    Home,
+}
+
+impl Journey {
+    fn of(query: Option<&str>) -> Journey {
+        let has = |name: &str| query.unwrap_or_default().split('&').any(|pair| pair.split('=').next() == Some(name));
+        match (has("back"), has(pages::WAITING)) {
+            (_, true) => Journey::Home,
+            (true, false) => Journey::Back,
+            (false, false) => Journey::Out,
+        }
+    }
+
+    /// A page that looks again: whoever has been at the PSP is not sent there once more.
+    fn again(self, seconds: u32) -> Refresh {
+        match self {
+            Journey::Out => Refresh { seconds, home: false },
+            Journey::Back | Journey::Home => Refresh { seconds, home: true },
+        }
+    }
+}
+
+#[handler]
+async fn serve(request: &Request, api: Data<&Billwerk>) -> Response {
+    let journey = Journey::of(request.uri().query());
+    match api.step(request.raw_path_param("token").unwrap_or_default(), journey).await {
+        Ok(Step::Show(view)) => html(StatusCode::OK, &view),
+        Ok(Step::Unknown) => html(StatusCode::NOT_FOUND, &View::Unknown),
+        Ok(Step::Go(url)) => forward(&url),
+        // Logged where it came from.
+        Err(_) => html(StatusCode::SERVICE_UNAVAILABLE, &View::Trouble(journey.again(LATER_S))),
+    }
+}
+
+/// What the browser gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Show(View),
+    Go(String),
+    Unknown,
+}
+
+impl Billwerk {
+    async fn step(&self, token: &str, journey: Journey) -> Result<Step, Failure> {
+        let Some((intent, main)) = self.behind(token).await? else { return Ok(Step::Unknown) };
+        let (intent, main) = match (journey, intent.state, main.state) {
+            (Journey::Back, IntentState::Open, State::Pending(_)) => self.after_asking(intent, main).await?,
+            _ => (intent, main),
+        };
+        // The built-in PSP's pages are on our own address, whatever that is.
+        let ours = |url: &str| url.strip_prefix(self.engine.public_url()).is_some_and(|rest| rest.starts_with('/'));
+        let allowed = |url: &str| ours(url) || self.guard.check_return_url(url).is_ok();
+        Ok(next_step(&intent, &main, journey, allowed))
+    }
+
+    async fn behind(&self, token: &str) -> Result<Option<(Intent, Transaction)>, Failure> {
+        if token.is_empty() || token.len() > TOKEN_MAX {
+            return Ok(None);
+        }
+        let found = self.engine.store.intent_of_page(&hash_token(token)).await?;
+        match found.filter(|intent| intent.contract == CONTRACT) {
+            Some(intent) => {
+                let main = self.main_of(&intent).await?;
+                Ok(Some((intent, main)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// The payer is back before the PSP's notice is: the PSP is asked, once for each time somebody comes back.
+    async fn after_asking(&self, intent: Intent, main: Transaction) -> Result<(Intent, Transaction), Failure> {
+        let engine = self.engine.clone();
+        let asked = main.clone();
+        // A task of its own, so that only the waiting for it ends early.
+        let asking = tokio::spawn(async move {
+            if let Err(error) = engine.inquire(&asked).await {
+                tracing::warn!(transaction = %asked.id, %error, "could not ask for a payer who came back");
+            }
+        });
+        if timeout(self.engine.clock.wait(CALL_ANSWERED_WITHIN), asking).await.is_err() {
+            tracing::debug!(transaction = %main.id, "the PSP is slow to say what a payer has done");
+        }
+        let intent = self.engine.store.intent(intent.tenant_id, intent.id).await?.unwrap_or(intent);
+        let main = self.main_of(&intent).await?;
+        Ok((intent, main))
+    }
+}
+
+/// Pure: what comes next. `allowed` says which addresses of the PSP's a browser may be led to.
+fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
+    let details = &intent.details;
+    let end = |urls: [&Option<String>; 2], view| match urls.into_iter().flatten().next() {
+        Some(url) => Step::Go(url.clone()),
+        None => Step::Show(view),
+    };
+    match intent.state {
+        IntentState::Done => end([&details.success_url, &None], View::Done),
+        IntentState::Refused => end([&details.error_url, &details.abort_url], View::Refused),
+        IntentState::Closed(ClosedBy::Cancelled) => end([&details.abort_url, &details.error_url], View::Cancelled),
+        IntentState::Closed(ClosedBy::Expired) => end([&details.error_url, &details.abort_url], View::Expired),
+        IntentState::Open => match main.state {
+            State::Pending(_) => pending(main, journey, allowed),
+            // On its way to the PSP, or, for a moment, decided without the intent having followed.
+            State::Created
+            | State::Submitted
+            | State::Unknown
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => Step::Show(View::Moment(journey.again(SOON_S))),
+        },
+    }
+}
+
+fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
+    let refresh = journey.again(LATER_S);
+    let waiting = |go_on| Step::Show(View::Waiting { refresh, go_on });
+    match &main.next {
+        Some(NextAction::Redirect { url }) if !allowed(url) => {
+            tracing::error!(transaction = %main.id, "the PSP's page has an address no browser is sent to");
+            waiting(None)
+        }
+        Some(NextAction::Redirect { url }) => match journey {
+            Journey::Out => Step::Go(url.clone()),
+            Journey::Back | Journey::Home => waiting(Some(url.clone())),
+        },
+        Some(NextAction::ShowCode { text, expires_at }) => Step::Show(View::Code {
+            refresh,
+            amount: map::shown(main.amount),
+            text: text.clone(),
+            until: expires_at.map(map::minute),
+        }),
+        Some(NextAction::ShowDetails { lines, expires_at }) => Step::Show(View::Details {
+            refresh,
+            amount: map::shown(main.amount),
+            lines: lines.clone(),
+            until: expires_at.map(map::minute),
+        }),
+        Some(NextAction::Wait) | None => waiting(None),
+    }
+}
+
+fn html(status: StatusCode, view: &View) -> Response {
+    guarded(status).content_type("text/html; charset=utf-8").body(pages::render(view))
+}
+
+/// `See Other`: whatever the browser did to come here, it goes on with a GET.
+fn forward(url: &str) -> Response {
+    guarded(StatusCode::SEE_OTHER).header(header::LOCATION, url).finish()
+}
+
+/// What every answer here carries: seen by nobody else, kept nowhere, told to nobody.
+fn guarded(status: StatusCode) -> poem::ResponseBuilder {
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_SECURITY_POLICY, pages::policy())
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::REFERRER_POLICY, "no-referrer")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header("x-robots-tag", "noindex, nofollow")
+}

@@ -1,0 +1,3 @@
+//! The PSPs we play.
+
+pub mod sandbox;
