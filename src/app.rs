@@ -13,27 +13,24 @@ pub mod open;
 mod site;
 
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use poem::{Endpoint, Response, Server};
-use rialto_adapters::port::{RawNotice, Secret};
+use rialto_adapters::port::Secret;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::admin::OperatorKey;
 use crate::clock::Clock;
 use crate::config::{ADMIN_LISTEN, Config};
 use crate::flow::Engine;
-use crate::hooks::{self, HookAnswer};
 use crate::http::docs::Document;
 use crate::http::edge::{Edge, EdgeAcceptor, Limits};
-use crate::psp::sandbox::{NoticeSink, SandboxPsp};
 use crate::store::Store;
-use crate::wire::{Guard, HttpWire, LocalWire, Poster, Router, WireOptions};
+use crate::wire::{Guard, HttpWire, Poster, Router, WireOptions};
 use crate::workers::{self, Workers};
 use in_flight::{Calls, InFlight};
 use lock::{Lock, Presence, Taken};
@@ -75,8 +72,6 @@ pub struct App {
     /// `None` where the admin API is on the main address only.
     pub admin_address: Option<SocketAddr>,
     pub operator_key: Secret,
-    /// The provider we play.
-    pub sandbox: SandboxPsp,
     edge: Edge,
     calls: Calls,
     workers: Workers,
@@ -114,21 +109,13 @@ impl App {
         let (address, admin_address) = (main.address(), admin.as_ref().map(EdgeAcceptor::address));
 
         let store = open::store(config, parts.clock.clone(), true).await?;
-        let Assembled { engine, guard, calls, poster, sandbox } = assemble(config, &parts, store, address)?;
+        let Assembled { engine, guard, calls, poster } = assemble(config, &parts, store, address)?;
         let (stop_serving, serving) = watch::channel(false);
         let (stop_working, working) = watch::channel(false);
         let workers = workers::spawn(&engine, poster, &working);
-        tokio::spawn(play(sandbox.clone(), working));
 
         let key = OperatorKey::new(&operator_key);
-        let doors = site::Doors {
-            engine: engine.clone(),
-            guard,
-            sandbox: sandbox.clone(),
-            edge: edge.clone(),
-            key,
-            stopping: serving.clone(),
-        };
+        let doors = site::Doors { engine: engine.clone(), guard, edge: edge.clone(), key, stopping: serving.clone() };
         let mut servers = JoinSet::new();
         let with_admin = config.admin_on_main || parts.demo;
         servers.spawn(serve(main, doors.main(with_admin)?, serving.clone()));
@@ -145,7 +132,6 @@ impl App {
             address,
             admin_address,
             operator_key,
-            sandbox,
             edge,
             calls,
             workers,
@@ -186,53 +172,16 @@ struct Assembled {
     guard: Guard,
     calls: Calls,
     poster: Arc<Poster>,
-    sandbox: SandboxPsp,
 }
 
 fn assemble(config: &Config, parts: &AppParts, store: Store, address: SocketAddr) -> anyhow::Result<Assembled> {
     let guard = Guard::new(allowed(config, parts.demo));
     let public_url = config.public_url(address);
     let http = HttpWire::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?;
-    // The sandbox posts to our hooks, which need the engine, which needs a wire to the sandbox: the sink closes the ring.
-    let sink = Arc::new(ToHooks::default());
-    let sandbox = SandboxPsp::new(store.clone(), sink.clone(), &public_url);
-    let local = LocalWire::new(parts.clock.clone(), Arc::new(sandbox.clone()));
-    let (wire, calls) = InFlight::new(Router::new(http, Some(local)));
+    let (wire, calls) = InFlight::new(Router::new(http, None));
     let poster = Arc::new(Poster::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?);
     let engine = Engine::new(store, Arc::new(wire), &public_url);
-    // Set once, here: nobody else has the sink.
-    let _ = sink.engine.set(engine.clone());
-    Ok(Assembled { engine, guard, calls, poster, sandbox })
-}
-
-/// The way of the sandbox's notices: to our own hooks, by the door every provider's take.
-#[derive(Default)]
-struct ToHooks {
-    engine: OnceLock<Engine>,
-}
-
-#[async_trait::async_trait]
-impl NoticeSink for ToHooks {
-    async fn deliver(&self, hook_url: &str, headers: Vec<(String, String)>, body: Vec<u8>) -> u16 {
-        let path = hook_url.split_once("/hooks/").map_or("", |(_, path)| path);
-        let (connection, rest) = path.split_once('/').unwrap_or((path, ""));
-        match (self.engine.get(), Uuid::parse_str(connection)) {
-            (Some(engine), Ok(connection)) => {
-                let raw = RawNotice { path: rest.to_owned(), headers, body };
-                hooks::receive(engine, connection, raw).await.status()
-            }
-            _ => HookAnswer::UnknownConnection.status(),
-        }
-    }
-}
-
-/// What the sandbox does later, until the workers stop.
-async fn play(sandbox: SandboxPsp, mut stop: watch::Receiver<bool>) {
-    tokio::select! {
-        () = sandbox.run() => {}
-        // An error means that the server has been dropped.
-        _ = stop.wait_for(|stop| *stop) => {}
-    }
+    Ok(Assembled { engine, guard, calls, poster })
 }
 
 /// The verbs over the store alone, for a command that sets something up while no server runs.

@@ -18,7 +18,6 @@ use crate::http::edge::Edge;
 use crate::http::error::{Plain, mapped};
 use crate::http::paths::Paths;
 use crate::http::router::Switch;
-use crate::psp::{self, sandbox::SandboxPsp};
 use crate::store::Store;
 use crate::wire::Guard;
 
@@ -29,7 +28,6 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Doors {
     pub engine: Engine,
     pub guard: Guard,
-    pub sandbox: SandboxPsp,
     pub edge: Edge,
     pub key: OperatorKey,
     /// True once no more requests are wanted.
@@ -39,9 +37,7 @@ pub(super) struct Doors {
 impl Doors {
     /// The server's main address.
     pub fn main(&self, with_admin: bool) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
-        let pages = Route::new()
-            .nest("/hooks", hooks::endpoint(self.engine.clone()))
-            .nest("/sandbox/pay", psp::sandbox::routes(self.sandbox.clone()));
+        let pages = Route::new().nest("/hooks", hooks::endpoint(self.engine.clone()));
         let pages = self.around(pages, documents(with_admin)?);
         let mut switch = Switch::new(pages);
         if with_admin {
@@ -122,8 +118,6 @@ pub fn paths() -> anyhow::Result<Paths> {
     paths.extend(Docs::new(documents(true)?).list());
     paths.add("hooks", Method::POST, "/hooks/{connection}");
     paths.add("hooks", Method::POST, "/hooks/{connection}/*");
-    paths.add("sandbox", Method::GET, "/sandbox/pay/{session}");
-    paths.add("sandbox", Method::POST, "/sandbox/pay/{session}");
     paths.add("health", Method::GET, "/health/live");
     paths.add("health", Method::GET, "/health/ready");
     Ok(paths)
