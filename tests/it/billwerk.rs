@@ -32,12 +32,7 @@ impl Billwerk {
             .timeout(PATIENCE)
             .build()
             .expect("a client");
-        Billwerk {
-            url: url.to_owned(),
-            token: token.to_owned(),
-            webhook_target: webhook_target.to_owned(),
-            client,
-        }
+        Billwerk { url: url.to_owned(), token: token.to_owned(), webhook_target: webhook_target.to_owned(), client }
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> Answer {

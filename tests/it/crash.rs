@@ -51,7 +51,8 @@ async fn a_payment_survives_a_crash_between_any_two_steps() {
                 bw.post("/api/Refund", &give_back).await;
                 let path = format!("/api/Refund/{refund}");
                 // A refund whose sending died half-way is never believed void: Pending is its honest end.
-                bw.get_until(&path, "known", |(status, body)| *status == 422 || body["refundedAmount"].is_number()).await;
+                bw.get_until(&path, "known", |(status, body)| *status == 422 || body["refundedAmount"].is_number())
+                    .await;
             }
             process.kill().await;
             agrees(&place, &bw, &payment, &refund, commits, status).await;
@@ -66,7 +67,8 @@ async fn run_into(bw: &Billwerk, doomed: &mut crate::process::Process, charge: &
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
     for (path, body) in [("/api/Payment", charge), ("/api/Refund", refund)] {
         loop {
-            let sent = client.post(format!("{}{path}", bw.url)).bearer_auth(&bw.token).body(body.to_string()).send().await;
+            let sent =
+                client.post(format!("{}{path}", bw.url)).bearer_auth(&bw.token).body(body.to_string()).send().await;
             match sent {
                 // Not listening yet, or not any more.
                 Err(error) if error.is_connect() && !doomed.has_ended() => {
@@ -127,7 +129,10 @@ async fn answered_writes_survive_resets_and_a_kill() {
         let store = place.database.store(Clock::default()).await.expect("the database opens");
         for payment in &answered {
             let stored = crate::server::stored(&store, "billwerk", "payment", payment).await;
-            assert!(stored.is_some_and(|(_, t)| t[0].state.name() == "succeeded"), "{payment} was answered and is lost");
+            assert!(
+                stored.is_some_and(|(_, t)| t[0].state.name() == "succeeded"),
+                "{payment} was answered and is lost"
+            );
         }
         assert_eq!(answered.len(), 80);
     })

@@ -41,7 +41,10 @@ async fn a_card_from_sign_up_to_refund() {
         }
         let (status, body) = bw.post("/api/Refund", &bw.refund(&fresh("c"), &payment, "15.00")).await;
         assert_eq!((status, code(&body)), (422, INVALID_AMOUNT), "more than is left: {body}");
-        assert!(body["ErrorMessage"].as_str().is_some_and(|text| text.contains("14.99")), "it says what is left: {body}");
+        assert!(
+            body["ErrorMessage"].as_str().is_some_and(|text| text.contains("14.99")),
+            "it says what is left: {body}"
+        );
 
         let recurring = fresh("d");
         let (status, body) = bw.post("/api/Payment", &bw.payment(&recurring, &agreement, "9.90")).await;
@@ -163,7 +166,8 @@ async fn a_receiver_that_fails_twice_is_told_the_third_time() {
         server.receiver.answer_with(&[500, 503]);
         let payment = fresh("b");
         bw.post("/api/Payment", &bw.payment(&payment, &agreement, "9.90")).await;
-        let enough = |got: &[Value]| got[before..].iter().filter(|notice| notice["TransactionId"] == payment).count() >= 3;
+        let enough =
+            |got: &[Value]| got[before..].iter().filter(|notice| notice["TransactionId"] == payment).count() >= 3;
         server.receiver.wait_for("the third attempt", enough).await;
         server.quiet().await;
         assert_eq!(server.receiver.got()[before..].len(), 3, "and not once more");
@@ -194,4 +198,3 @@ async fn news_during_a_delivery_is_told_after_it() {
     })
     .await;
 }
-
