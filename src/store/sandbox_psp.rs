@@ -138,6 +138,16 @@ pub async fn everywhere(store: &Store, reference: &str) -> Result<Vec<Transactio
     all(store, select).await
 }
 
+/// The transactions of every account that act on a reference, oldest first: what tests add up.
+pub async fn everywhere_under(store: &Store, parent_reference: &str) -> Result<Vec<TransactionRow>, StoreError> {
+    let mut select = transactions();
+    select
+        .and_where(Expr::col("parent_reference").eq(parent_reference))
+        .order_by("id", Order::Asc)
+        .limit(REFERENCE_MAX);
+    all(store, select).await
+}
+
 pub async fn by_id(store: &Store, account: &str, id: &str) -> Result<Option<TransactionRow>, StoreError> {
     let mut select = transactions();
     select.and_where(Expr::col("account").eq(account)).and_where(Expr::col("id").eq(id));

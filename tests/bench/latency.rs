@@ -192,7 +192,7 @@ impl NoticeSink for NoSink {
 
 /// The sandbox charging stored means, without Rialto before it.
 async fn provider_alone() -> Vec<Duration> {
-    let database = fresh_url("sqlite").await;
+    let database = fresh_url("sqlite");
     let clock = Clock::default();
     let store = database.store(clock.clone()).await.expect("a database");
     let psp = SandboxPsp::new(store, Arc::new(NoSink), "http://127.0.0.1:9");

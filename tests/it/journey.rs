@@ -96,8 +96,10 @@ async fn a_captured_preauth_is_not_cancelled_and_its_rest_is_released() {
         let (status, body) = bw.post("/api/Payment", &bw.capture(&fresh("b"), &preauth, &agreement, "10.00")).await;
         assert_eq!(status, 422, "one capture per preauth: {body}");
         server.quiet().await;
-        let at_psp = server.at_psp(&preauth, "preauth").await;
-        assert_eq!((at_psp.captured, at_psp.released), (2_000, 1_000), "the rest is free again");
+        let captured = server.taken_at_psp("preauth", &preauth, "capture").await;
+        server.until("released", async || server.taken_at_psp("preauth", &preauth, "release").await > 0).await;
+        let released = server.taken_at_psp("preauth", &preauth, "release").await;
+        assert_eq!((captured, released), (2_000, 1_000), "the rest is free again");
     })
     .await;
 }

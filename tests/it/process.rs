@@ -26,7 +26,7 @@ impl Place {
     pub async fn new(kind: &str) -> Place {
         let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = free.local_addr().expect("an address").to_string();
-        Place { folder: tempfile::tempdir().expect("a folder"), database: fresh_url(kind).await, address }
+        Place { folder: tempfile::tempdir().expect("a folder"), database: fresh_url(kind), address }
     }
 
     pub fn data_dir(&self) -> PathBuf {

@@ -56,7 +56,7 @@ async fn fifty_refunds_at_once_never_exceed_the_payment() {
         assert_eq!((status, &body["status"]), (200, &json!("Succeeded")), "the exact remainder: {body}");
         let (_, body) = bw.get(&format!("/api/Payment/{payment}")).await;
         assert_eq!((&body["refundedAmount"], &body["refundableAmount"]), (&json!(100), &json!(0)), "{body}");
-        assert_eq!(server.at_psp(&payment, "payment").await.refunded, 10_000);
+        assert_eq!(server.taken_at_psp("payment", &payment, "refund").await, 10_000);
         server.quiet().await;
     })
     .await;
@@ -92,9 +92,11 @@ async fn of_a_cancel_and_a_capture_at_once_exactly_one_wins() {
             let took = capture.0 == 200 && capture.1["status"] == "Succeeded";
             let freed = cancel.0 == 200 && cancel.1["cancellationStatus"] == "Succeeded";
             assert!(took != freed, "capture {capture:?}, cancel {cancel:?}");
-            let at_psp = server.at_psp(&preauth, "preauth").await;
-            let expected = if took { (2_000, 0) } else { (0, 2_000) };
-            assert_eq!((at_psp.captured, at_psp.released), expected);
+            let at_psp = (
+                server.taken_at_psp("preauth", &preauth, "capture").await,
+                server.taken_at_psp("preauth", &preauth, "release").await,
+            );
+            assert_eq!(at_psp, if took { (2_000, 0) } else { (0, 2_000) });
             captured += usize::from(took);
             cancelled += usize::from(freed);
         }

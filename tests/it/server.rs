@@ -11,7 +11,6 @@ use rialto::store::Store;
 use rialto::store::intents::Intent;
 use rialto::store::testing::{MASTER_KEYS, TestDatabase, databases, fresh_url};
 use rialto::store::transactions::Transaction;
-use rialto_adapters::sandbox::contract;
 use uuid::Uuid;
 
 use crate::billwerk::Billwerk;
@@ -48,7 +47,7 @@ pub fn sandbox_settings() -> BTreeMap<String, String> {
 impl Server {
     /// `scale` divides every wait of ours, and of the sandbox.
     pub async fn start(kind: &str, scale: u32) -> Server {
-        let database = fresh_url(kind).await;
+        let database = fresh_url(kind);
         Server::start_on(database, scale).await
     }
 
@@ -114,12 +113,10 @@ impl Server {
         charges
     }
 
-    /// The transaction as the PSP has it.
-    pub async fn at_psp(&self, key: &str, operation: &str) -> contract::Transaction {
+    /// What captures, releases or refunds have taken out of a transaction at the PSP, in minor units.
+    pub async fn taken_at_psp(&self, operation: &str, key: &str, kind: &str) -> i64 {
         let (_, transactions) = stored(self.store(), "billwerk", operation, key).await.expect("it is stored");
-        let mut there = self.psp().transactions_of(&transactions[0].ours.0).await.expect("the PSP's tables");
-        assert_eq!(there.len(), 1, "one at the PSP for {operation} {key}");
-        there.remove(0)
+        self.psp().taken_from(&transactions[0].ours.0, kind).await.expect("the PSP's tables")
     }
 
     /// Waits for an alert of a kind.

@@ -120,6 +120,14 @@ impl SandboxPsp {
         rows.iter().map(|row| Ok(Stored::read(row)?.transaction)).collect()
     }
 
+    /// How much succeeded captures, releases or refunds have taken out of the transaction under a reference, in minor
+    /// units.
+    pub async fn taken_from(&self, reference: &str, kind: &str) -> Result<i64, StoreError> {
+        let rows = table::everywhere_under(&self.inner.store, reference).await?;
+        let done = rows.iter().filter(|row| row.kind == kind && row.state == contract::state::SUCCEEDED);
+        Ok(done.map(|row| row.amount_minor).sum())
+    }
+
     /// Takes the money of a charge or capture back, as the payer's bank would: a notice tells it. False where no
     /// succeeded charge or capture has this reference.
     pub async fn charge_back(&self, reference: &str) -> Result<bool, StoreError> {
