@@ -39,8 +39,8 @@ pub const NAMES: &[(&str, &str, &str)] = &[
 pub const ADMIN_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
 
 const PREFIX: &str = "RIALTO_";
-/// Variables of this prefix belong to the tests.
-const TEST_PREFIX: &str = "RIALTO_TEST_";
+/// Variables that begin so belong to the tests, which may start the program.
+const TEST_PREFIXES: &[&str] = &["RIALTO_TEST_", "RIALTO_BLESS"];
 /// Read from the working directory where no other file is named.
 const FILE: &str = "rialto.toml";
 /// Characters of an operator's key: a key that can be guessed opens everything.
@@ -211,9 +211,8 @@ impl Raw {
 
     fn read_environment(&mut self, environment: impl IntoIterator<Item = (OsString, OsString)>) {
         for (key, value) in environment {
-            let Some(key) = key.to_str().filter(|key| key.starts_with(PREFIX) && !key.starts_with(TEST_PREFIX)) else {
-                continue;
-            };
+            let ours = |key: &&str| key.starts_with(PREFIX) && !TEST_PREFIXES.iter().any(|test| key.starts_with(test));
+            let Some(key) = key.to_str().filter(ours) else { continue };
             let bare = &key[PREFIX.len()..];
             let known = NAMES.iter().find(|(name, _, _)| *name == bare);
             match (known, value.into_string()) {

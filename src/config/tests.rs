@@ -106,3 +106,11 @@ fn a_file_that_was_named_must_be_there() {
     let error = Config::load(Some(Path::new("/nonexistent/rialto.toml")), []).expect_err("missing");
     assert!(error.to_string().contains("/nonexistent/rialto.toml: cannot be read"), "{error}");
 }
+
+#[test]
+fn the_readme_has_every_setting() {
+    let readme = include_str!("../../README.md");
+    for (name, _, _) in NAMES {
+        assert!(readme.contains(&format!("| `RIALTO_{name}` |")), "README.md has no row for RIALTO_{name}");
+    }
+}
