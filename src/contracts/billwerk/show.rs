@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rialto_adapters::port::{Kind, Money, Timestamp};
+use rialto_adapters::port::{Kind, Money, Reason, Timestamp};
 
 use super::dto::{
     PaymentChargebackItemDto, PaymentErrorCode as Code, PaymentItemDto, PaymentResponseDto,
@@ -43,7 +43,8 @@ fn status(intent: &Intent, main: &Transaction, by: CancelledBy) -> Result<Status
         (IntentState::Done, _) => Ok(Status::Succeeded),
         (IntentState::Refused, State::Declined(reason)) => {
             let (code, text) = reason_to_code(reason);
-            ended(code, Status::Failed, text)
+            let left = reason == Reason::CancelledByPayer;
+            ended(code, if left { Status::Cancelled } else { Status::Failed }, text)
         }
         // News that came after the refusal is not the caller's: it is given back.
         (IntentState::Refused, _) => ended(Code::Rejected, Status::Failed, "it was rejected"),
