@@ -4,12 +4,13 @@
 //! - `open` – data directory, keys, store. [`lock`] – one server per data directory.
 //! - `site` – which path is answered by whom, and what surrounds every request.
 //! - [`demo`] – what `serve --demo` prepares.
-//! - `in_flight` – calls to PSPs that a stop waits for.
+//! - `in_flight` – calls to PSPs that a stop waits for. `sandbox` – how the sandbox PSP's notices come in.
 
 pub mod demo;
 mod in_flight;
 pub mod lock;
 pub mod open;
+mod sandbox;
 mod site;
 
 use std::net::SocketAddr;
@@ -29,11 +30,13 @@ use crate::config::{ADMIN_LISTEN, Config};
 use crate::flow::Engine;
 use crate::http::docs::Document;
 use crate::http::edge::{Edge, EdgeAcceptor, Limits};
+use crate::psp::sandbox::SandboxPsp;
 use crate::store::Store;
-use crate::wire::{Guard, HttpWire, Poster, Router, WireOptions};
+use crate::wire::{Guard, HttpWire, LocalWire, Poster, Router, WireOptions};
 use crate::workers::{self, Workers};
 use in_flight::{Calls, InFlight};
 use lock::{Lock, Presence, Taken};
+use sandbox::OwnHooks;
 
 pub use site::paths;
 
@@ -72,12 +75,18 @@ pub struct App {
     /// `None` where the admin API is on the main address only.
     pub admin_address: Option<SocketAddr>,
     pub operator_key: Secret,
+    /// The PSP we play, for looking at it from outside.
+    pub sandbox: SandboxPsp,
     edge: Edge,
     calls: Calls,
     workers: Workers,
     stop_serving: watch::Sender<bool>,
     stop_working: watch::Sender<bool>,
     servers: JoinSet<std::io::Result<()>>,
+    /// Goes on with what the sandbox PSP does later, until it is dropped.
+    pump: JoinSet<()>,
+    /// What the sandbox PSP's notices come in through.
+    _hooks: Arc<Engine>,
     lock: Lock,
 }
 
@@ -109,13 +118,19 @@ impl App {
         let (address, admin_address) = (main.address(), admin.as_ref().map(EdgeAcceptor::address));
 
         let store = open::store(config, parts.clock.clone(), true).await?;
-        let Assembled { engine, guard, calls, poster } = assemble(config, &parts, store, address)?;
+        let Assembled { engine, guard, calls, poster, sandbox, own_hooks } = assemble(config, &parts, store, address)?;
         let (stop_serving, serving) = watch::channel(false);
         let (stop_working, working) = watch::channel(false);
         let workers = workers::spawn(&engine, poster, &working);
+        let hooks = Arc::new(engine.clone());
+        own_hooks.open(&hooks);
+        let (mut pump, pumped) = (JoinSet::new(), sandbox.clone());
+        pump.spawn(async move { pumped.run().await });
 
         let key = OperatorKey::new(&operator_key);
-        let doors = site::Doors { engine: engine.clone(), guard, edge: edge.clone(), key, stopping: serving.clone() };
+        let stopping = serving.clone();
+        let doors =
+            site::Doors { engine: engine.clone(), guard, sandbox: sandbox.clone(), edge: edge.clone(), key, stopping };
         let mut servers = JoinSet::new();
         let with_admin = config.admin_on_main || parts.demo;
         servers.spawn(serve(main, doors.main(with_admin)?, serving.clone()));
@@ -132,12 +147,15 @@ impl App {
             address,
             admin_address,
             operator_key,
+            sandbox,
             edge,
             calls,
             workers,
             stop_serving,
             stop_working,
             servers,
+            pump,
+            _hooks: hooks,
             lock,
         };
         Ok(app)
@@ -159,6 +177,7 @@ impl App {
         if tokio::time::timeout(CALLS_WITHIN, self.calls.settled()).await.is_err() {
             tracing::warn!("calls to providers were still under way at the stop; they are looked up at the next start");
         }
+        self.pump.shutdown().await;
         let _ = self.stop_working.send(true);
         self.workers.stopped().await;
         drop(self.lock);
@@ -172,16 +191,21 @@ struct Assembled {
     guard: Guard,
     calls: Calls,
     poster: Arc<Poster>,
+    sandbox: SandboxPsp,
+    own_hooks: Arc<OwnHooks>,
 }
 
 fn assemble(config: &Config, parts: &AppParts, store: Store, address: SocketAddr) -> anyhow::Result<Assembled> {
     let guard = Guard::new(allowed(config, parts.demo));
     let public_url = config.public_url(address);
     let http = HttpWire::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?;
-    let (wire, calls) = InFlight::new(Router::new(http, None));
+    let own_hooks = Arc::new(OwnHooks::default());
+    let sandbox = SandboxPsp::new(store.clone(), own_hooks.clone(), &public_url);
+    let local = LocalWire::new(parts.clock.clone(), Arc::new(sandbox.clone()));
+    let (wire, calls) = InFlight::new(Router::new(http, Some(local)));
     let poster = Arc::new(Poster::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?);
     let engine = Engine::new(store, Arc::new(wire), &public_url);
-    Ok(Assembled { engine, guard, calls, poster })
+    Ok(Assembled { engine, guard, calls, poster, sandbox, own_hooks })
 }
 
 /// The verbs over the store alone, for a command that sets something up while no server runs.

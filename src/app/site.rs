@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::admin::{self, OperatorKey, Problems};
+use crate::contracts::billwerk;
 use crate::flow::Engine;
 use crate::hooks;
 use crate::http::docs::{Docs, Document};
@@ -18,6 +19,7 @@ use crate::http::edge::Edge;
 use crate::http::error::{Plain, mapped};
 use crate::http::paths::Paths;
 use crate::http::router::Switch;
+use crate::psp::sandbox::{self, SandboxPsp};
 use crate::store::Store;
 use crate::wire::Guard;
 
@@ -28,6 +30,7 @@ const READY_WITHIN: Duration = Duration::from_secs(2);
 pub(super) struct Doors {
     pub engine: Engine,
     pub guard: Guard,
+    pub sandbox: SandboxPsp,
     pub edge: Edge,
     pub key: OperatorKey,
     /// True once no more requests are wanted.
@@ -37,9 +40,13 @@ pub(super) struct Doors {
 impl Doors {
     /// The server's main address.
     pub fn main(&self, with_admin: bool) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
-        let pages = Route::new().nest("/hooks", hooks::endpoint(self.engine.clone()));
+        let pages = Route::new()
+            .nest("/hooks", hooks::endpoint(self.engine.clone()))
+            .at(billwerk::page::PATH, billwerk::page(self.engine.clone(), self.guard.clone()))
+            .nest("/sandbox/pay", sandbox::routes(self.sandbox.clone()));
         let pages = self.around(pages, documents(with_admin)?);
-        let mut switch = Switch::new(pages);
+        let billwerk = billwerk::service(self.engine.clone(), self.guard.clone(), &self.edge);
+        let mut switch = Switch::new(pages).front(billwerk.routes, billwerk.endpoint);
         if with_admin {
             switch = self.with_admin(switch);
         }
@@ -101,7 +108,7 @@ fn health(status: StatusCode, state: &str, why: Option<&str>) -> Response {
 
 /// The documents of the contracts, in the order in which they are shown.
 pub(super) fn documents(with_admin: bool) -> anyhow::Result<Vec<Document>> {
-    let mut documents = Vec::new();
+    let mut documents = vec![billwerk::document()];
     if with_admin {
         documents.push(admin::spec()?);
     }
@@ -114,10 +121,13 @@ pub(super) fn documents(with_admin: bool) -> anyhow::Result<Vec<Document>> {
 /// If a document cannot be made.
 pub fn paths() -> anyhow::Result<Paths> {
     let mut paths = Paths::default();
+    paths.extend(billwerk::routes());
     paths.extend(admin::routes().list("admin"));
     paths.extend(Docs::new(documents(true)?).list());
     paths.add("hooks", Method::POST, "/hooks/{connection}");
     paths.add("hooks", Method::POST, "/hooks/{connection}/*");
+    paths.add("sandbox", Method::GET, "/sandbox/pay/{session}");
+    paths.add("sandbox", Method::POST, "/sandbox/pay/{session}");
     paths.add("health", Method::GET, "/health/live");
     paths.add("health", Method::GET, "/health/ready");
     Ok(paths)

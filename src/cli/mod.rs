@@ -1,0 +1,102 @@
+//! The command line. `args` says what can be written, `serve` runs the server, `setup` sets tenants up (beside a running
+//! server through its admin API), [`walkthrough`] prints calls that paste as they stand.
+
+mod args;
+mod serve;
+mod setup;
+pub mod walkthrough;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, bail};
+use clap::Parser as _;
+
+use crate::app::lock::{Lock, Presence, Taken};
+use crate::app::{documents, open};
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat};
+use crate::telemetry;
+use args::{Cli, Command};
+
+/// Reads the command line and carries it out. What goes wrong is told on standard error.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let done = tokio::runtime::Runtime::new().context("cannot start").and_then(|runtime| runtime.block_on(run(cli)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    // The documents depend on no setting, so a wrong one does not keep them back.
+    if let Command::Openapi { contract, out } = &cli.command {
+        return openapi(contract.as_deref(), out.as_deref());
+    }
+    let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
+    let usual = match cli.command {
+        Command::Serve { .. } => telemetry::SERVER_FILTER,
+        Command::Migrate
+        | Command::Tenant { .. }
+        | Command::Connection { .. }
+        | Command::Key { .. }
+        | Command::Openapi { .. } => telemetry::COMMAND_FILTER,
+    };
+    let filter = config.log.as_deref().unwrap_or(usual);
+    telemetry::init(filter, config.log_format == LogFormat::Json).context("cannot start the log")?;
+    match cli.command {
+        Command::Serve { demo } => serve::run(&config, demo).await,
+        Command::Migrate => migrate(&config, cli.json).await,
+        Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
+        Command::Connection { command } => setup::connection(&config, cli.json, command).await,
+        Command::Key { command } => setup::key(&config, cli.json, command).await,
+        Command::Openapi { .. } => Ok(()),
+    }
+}
+
+async fn migrate(config: &Config, json: bool) -> anyhow::Result<()> {
+    open::data_dir(config)?;
+    let lock = match Lock::take(&config.data_dir).await? {
+        Taken::Ours(lock) => lock,
+        Taken::Server(Presence { pid, .. }) => {
+            bail!("a server runs in {} (process {pid}): stop it first", config.data_dir.display())
+        }
+    };
+    open::store(config, Clock::default(), true).await?;
+    drop(lock);
+    if json {
+        println!("{}", serde_json::json!({ "schema": "up to date" }));
+    } else {
+        println!("The database schema is up to date.");
+    }
+    Ok(())
+}
+
+fn openapi(contract: Option<&str>, out: Option<&Path>) -> anyhow::Result<()> {
+    let mut documents = documents()?;
+    if let Some(contract) = contract {
+        let names: Vec<&str> = documents.iter().map(|document| document.contract).collect();
+        let unknown = format!("there is no contract {contract:?}; there are {}", names.join(", "));
+        documents.retain(|document| document.contract == contract);
+        if documents.is_empty() {
+            bail!(unknown);
+        }
+    }
+    match (contract, out) {
+        (_, Some(folder)) => {
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            for document in documents {
+                let path = folder.join(format!("{}.json", document.contract));
+                std::fs::write(&path, &document.json).with_context(|| format!("cannot write {}", path.display()))?;
+                println!("{}", path.display());
+            }
+        }
+        (Some(_), None) => documents.iter().for_each(|document| print!("{}", document.json)),
+        (None, None) => documents.iter().for_each(|document| println!("{:<12}{}", document.contract, document.title)),
+    }
+    Ok(())
+}
