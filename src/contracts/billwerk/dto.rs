@@ -133,9 +133,8 @@ pub struct PaymentErrorDto {
     pub status: PaymentTransactionStatus,
 }
 
+// `PaymentErrorDto` as it is written: for the document alone.
 /// Any request that was not carried out, and the state of any transaction that came to nothing.
-///
-/// For the document alone: [`PaymentErrorDto`] as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Object)]
 #[oai(rename = "PaymentErrorDto", rename_all = "PascalCase")]
 pub struct WrittenError {
