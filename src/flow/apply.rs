@@ -343,7 +343,7 @@ impl Engine {
             // Only means of something that came good may be charged later; and an old notice told again does not take
             // the place of newer means.
             if step.state.is_some() && after.state.is_good(after.kind) {
-                self.store.keep_means(&mut unit, intent.tenant_id, agreement, &means.token, &means.shown, now);
+                self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
         Ok(Applied { unit, after, step, children })
@@ -372,6 +372,10 @@ impl Engine {
         match to {
             Some(to) => intents::set_state(unit, intent, to, now),
             None => intents::touch(unit, intent.tenant_id, intent.id, now),
+        }
+        // A refund shows on its payment, a capture on its preauth.
+        if let Some(above) = intent.parent_id {
+            intents::touch(unit, intent.tenant_id, above, now);
         }
         if learned.give_back {
             children.extend(self.give_back(unit, change)?);

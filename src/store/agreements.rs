@@ -1,5 +1,6 @@
 //! Agreements: stored means of payment under the caller's id.
 
+use rialto_adapters::port::instruction::StoredMeans;
 use rialto_adapters::port::manifest::MethodName;
 use rialto_adapters::port::{Bearer, Secret, Timestamp};
 use sea_orm::sea_query::Expr;
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use super::entity::agreements;
 use super::sql::{from_json, known, row, to_json};
+use super::transactions::Transaction;
 use super::unit::{Refusal, Unit};
 use super::vault::Place;
 use super::{Store, StoreError};
@@ -85,8 +87,10 @@ pub fn revoke(unit: &mut Unit, tenant: Uuid, id: Uuid, now: Timestamp) {
 }
 
 impl Store {
-    /// Puts the means a PSP stored under the agreement; newer means take the place of older ones.
-    pub fn keep_means(&self, unit: &mut Unit, tenant: Uuid, id: Uuid, token: &Secret, bearer: &Bearer, now: Timestamp) {
+    /// Puts the means that a transaction stored under the agreement; newer means take the place of older ones, of whatever
+    /// method and connection those were.
+    pub fn keep_means(&self, unit: &mut Unit, from: &Transaction, id: Uuid, means: &StoredMeans, now: Timestamp) {
+        let (tenant, token, bearer) = (from.tenant_id, &means.token, &means.shown);
         let token = self.vault().seal(&place("token_sealed", id, tenant), token.expose().as_bytes());
         let bearer = self.vault().seal(&place("bearer_sealed", id, tenant), to_json(bearer).as_bytes());
         unit.update(
@@ -94,6 +98,8 @@ impl Store {
                 .col_expr(agreements::Column::TokenSealed, Expr::value(token))
                 .col_expr(agreements::Column::BearerSealed, Expr::value(bearer))
                 .col_expr(agreements::Column::State, Expr::value(AgreementState::Active.as_str()))
+                .col_expr(agreements::Column::Method, Expr::value(from.method.as_str()))
+                .col_expr(agreements::Column::ConnectionId, Expr::value(from.connection_id))
                 .col_expr(agreements::Column::UpdatedAt, Expr::value(now.0))
                 .filter(agreements::Column::TenantId.eq(tenant))
                 .filter(agreements::Column::Id.eq(id))
