@@ -42,7 +42,7 @@ async fn a_payment_survives_a_crash_between_any_two_steps() {
             let process = place.start(std::slice::from_ref(&scale)).await;
             let (_, _) = bw.post("/api/Payment", &charge).await;
             let path = format!("/api/Payment/{payment}");
-            let ended = |(status, body): &(u16, Value)| *status == 422 || body["status"] == "Succeeded";
+            let ended = |(status, body): &(u16, Value)| *status >= 422 || body["status"] == "Succeeded";
             let (status, body) = bw.get_until(&path, "settled", ended).await;
             // The same request once more goes on with what there is.
             let (again, _) = bw.post("/api/Payment", &charge).await;
@@ -51,7 +51,7 @@ async fn a_payment_survives_a_crash_between_any_two_steps() {
                 bw.post("/api/Refund", &give_back).await;
                 let path = format!("/api/Refund/{refund}");
                 // A refund whose sending died half-way is never believed void: Pending is its honest end.
-                bw.get_until(&path, "known", |(status, body)| *status == 422 || body["refundedAmount"].is_number())
+                bw.get_until(&path, "known", |(status, body)| *status >= 422 || body["refundedAmount"].is_number())
                     .await;
             }
             process.kill().await;
@@ -86,7 +86,7 @@ async fn agrees(place: &Place, bw: &Billwerk, payment: &str, refund: &str, commi
     let psp = SandboxPsp::new(store.clone(), crate::server::no_sink(), &bw.url);
     for (operation, key) in [("payment", payment), ("refund", refund)] {
         let Some((intent, transactions)) = crate::server::stored(&store, "billwerk", operation, key).await else {
-            assert_eq!((operation, status), ("refund", 422), "after {commits} commits the {operation} is lost");
+            assert_eq!((operation, status == 200), ("refund", false), "after {commits} commits the {operation} is lost");
             continue;
         };
         assert_eq!(transactions.len(), 1, "after {commits} commits");

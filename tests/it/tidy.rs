@@ -100,7 +100,7 @@ const DOORS: &[(&str, &str, &[&str])] = &[
     ("only the clock makes randomness", "getrandom::", &["src/clock.rs", "src/store/vault.rs", "src/store/vault/"]),
     ("only the clock makes ids", "now_v7", &["src/clock.rs", "src/store/testing.rs"]),
     ("only the wire speaks HTTP to the outside", "reqwest::", &["src/wire/", "src/cli/"]),
-    ("only the store knows the database", "sea_orm", &["src/store/", "migrations/"]),
+    ("only the store knows the database", "sea_orm::", &["src/store/", "migrations/"]),
 ];
 
 #[test]

@@ -5,7 +5,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode, header};
 use poem::web::Data;
 use poem::{EndpointExt, Request, Response, get, handler};
-use rialto_adapters::port::NextAction;
+use rialto_adapters::port::{NextAction, Reason};
 use tokio::time::timeout;
 
 use super::errors::Failure;
@@ -147,6 +147,9 @@ fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: imp
     };
     match intent.state {
         IntentState::Done => end([&details.success_url, &None], View::Done),
+        IntentState::Refused if main.state == State::Declined(Reason::CancelledByPayer) => {
+            end([&details.abort_url, &details.error_url], View::Cancelled)
+        }
         IntentState::Refused => end([&details.error_url, &details.abort_url], View::Refused),
         IntentState::Closed(ClosedBy::Cancelled) => end([&details.abort_url, &details.error_url], View::Cancelled),
         IntentState::Closed(ClosedBy::Expired) => end([&details.error_url, &details.abort_url], View::Expired),
