@@ -86,7 +86,11 @@ async fn agrees(place: &Place, bw: &Billwerk, payment: &str, refund: &str, commi
     let psp = SandboxPsp::new(store.clone(), crate::server::no_sink(), &bw.url);
     for (operation, key) in [("payment", payment), ("refund", refund)] {
         let Some((intent, transactions)) = crate::server::stored(&store, "billwerk", operation, key).await else {
-            assert_eq!((operation, status == 200), ("refund", false), "after {commits} commits the {operation} is lost");
+            assert_eq!(
+                (operation, status == 200),
+                ("refund", false),
+                "after {commits} commits the {operation} is lost"
+            );
             continue;
         };
         assert_eq!(transactions.len(), 1, "after {commits} commits");

@@ -39,10 +39,17 @@ async fn every_script_of_a_charge_ends_right() {
                 let request = bw.payment(&id, agreement, &format!("50.{script}"));
                 let (first, body) = bw.post("/api/Payment", &request).await;
                 // Never a failure that is taken back later: a first answer of 200 may still be Pending.
-                assert!((first == *status && *status != 200) || (first == 200 && body["status"] == *end) || (first == 200 && body["status"] == "Pending"), "{script}: {first} {body}");
+                assert!(
+                    (first == *status && *status != 200)
+                        || (first == 200 && body["status"] == *end)
+                        || (first == 200 && body["status"] == "Pending"),
+                    "{script}: {first} {body}"
+                );
                 let ended = |answer: &(u16, serde_json::Value)| match answer.0 {
                     200 => answer.1["status"] == *end,
-                    got => got == *status && answer.1["ErrorCode"].as_i64().is_some_and(|code| code.to_string() == *end),
+                    got => {
+                        got == *status && answer.1["ErrorCode"].as_i64().is_some_and(|code| code.to_string() == *end)
+                    }
                 };
                 bw.get_until(&format!("/api/Payment/{id}"), &format!("{status} {end} (script {script})"), ended).await;
                 assert_eq!(server.charges_at_psp(&id).await, *charges, "charges of script {script}");
