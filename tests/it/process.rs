@@ -63,7 +63,9 @@ impl Place {
     async fn ready(&self) {
         let url = format!("http://{}/health/ready", self.address);
         let waiting = async {
-            while !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
+            // The demo is prepared once the server answers.
+            let demo = self.data_dir().join("demo.json");
+            while !demo.exists() || !reqwest::get(&url).await.is_ok_and(|answer| answer.status().is_success()) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };

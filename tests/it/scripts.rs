@@ -38,7 +38,7 @@ async fn every_script_of_a_charge_ends_right() {
                 let id = fresh("b");
                 let request = bw.payment(&id, agreement, &format!("50.{script}"));
                 let (first, body) = bw.post("/api/Payment", &request).await;
-                // Never a failure that is taken back later: a first answer of 200 may still be Pending.
+                // Never a failure that is taken back later: a first answer of 200 may still be open.
                 assert!(
                     (first == *status && *status != 200)
                         || (first == 200 && body["status"] == *end)

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use rialto_adapters::port::{Kind, Money, Timestamp};
+use rialto_adapters::port::{Kind, Money, Reason, Timestamp};
 
 use super::dto::{
     PaymentChargebackItemDto, PaymentErrorCode as Code, PaymentItemDto, PaymentResponseDto,
