@@ -133,6 +133,28 @@ pub struct PaymentErrorDto {
     pub status: PaymentTransactionStatus,
 }
 
+// `PaymentErrorDto` as it is written: for the document alone.
+/// Any request that was not carried out, and the state of any transaction that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "PaymentErrorDto", rename_all = "PascalCase")]
+pub struct WrittenError {
+    /// Class of the error: 0 UnmappedError, 1 LimitExceeded, 2 BearerInvalid, 3 BearerExpired, 4 InvalidCountry,
+    /// 5 InvalidAmount, 6 InvalidCurrency, 8 InvalidData, 9 InsufficientBalance, 10 AlreadyExecuted,
+    /// 11 InvalidPreconditions, 12 InternalError, 13 InternalProviderError, 14 RateLimit, 15 InvalidConfiguration,
+    /// 17 Canceled, 18 Rejected, 19 PSPConnectionProblem, 20 InvalidBic, 21 InvalidIBAN, 22 PSPConnectionTimeout,
+    /// 23 InvalidNationalIdNumber, 24 FailedCustomerUpdate. Never 7 LoginError or 16 PermissionDenied, which switch a PSP
+    /// off for the merchant.
+    pub error_code: i64,
+    /// For people.
+    pub error_message: String,
+    /// The PSP's own code, if it gave one.
+    pub psp_error_code: Option<String>,
+    /// When the error was learned of. UTC.
+    pub received_at: String,
+    /// The state the transaction is in because of it: 4 Failed, 5 Cancelled, 6 Expired.
+    pub status: i64,
+}
+
 /// Means of payment, and where the payer's browser goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
 #[oai(rename_all = "camelCase")]

@@ -11,7 +11,7 @@ use poem_openapi::types::Type;
 use rialto_adapters::port::{Reason, Timestamp};
 
 use super::caller::CHALLENGES;
-use super::dto::{PaymentErrorCode as Code, PaymentErrorDto, PaymentTransactionStatus as Status};
+use super::dto::{PaymentErrorCode as Code, PaymentErrorDto, PaymentTransactionStatus as Status, WrittenError};
 use super::map;
 use crate::clock::Clock;
 use crate::flow::FlowError;
@@ -298,7 +298,7 @@ impl<O: Operation> ApiResponse for Refusal<O> {
     }
 
     fn register(registry: &mut Registry) {
-        PaymentErrorDto::register(registry);
+        WrittenError::register(registry);
     }
 }
 
@@ -349,7 +349,7 @@ fn of_problem(problem: &Problem) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::body::render;
+    use crate::http::body::{read, render};
 
     #[test]
     fn no_reason_switches_the_psp_off() {
@@ -409,6 +409,17 @@ mod tests {
             body(&failure),
             r#"{"ErrorCode":0,"ErrorMessage":"","PspErrorCode":"422","ReceivedAt":"1970-01-01T00:00:00.0010000Z","Status":6}"#
         );
+    }
+
+    #[test]
+    fn the_document_shows_errors_as_they_are_written() {
+        let failure = Failure { psp_code: Some("51".to_owned()), ..Failure::amount("must be above 0") };
+        let written = render(&failure.body(Timestamp(0)), ERROR_STYLE);
+        let read: WrittenError = read(&written).expect("the documented shape");
+        assert_eq!((read.error_code, read.status), (5, 4));
+        assert_eq!(render(&read, Style::default()), written);
+        let shown: Vec<i64> = Code::ALL.iter().map(|(.., number)| *number).collect();
+        assert_eq!(shown, (0..=24).collect::<Vec<_>>(), "the codes that the document lists");
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The examples of the document. In the demo they work when pasted, from top to bottom: the ids are those of billwerk's own
-//! examples, and each request names what an earlier one has made.
+//! examples, and each request names what an earlier one has made. Documents sort them by name, hence the numbers.
 
 use poem::http::StatusCode;
 use serde_json::{Value, json};
@@ -76,12 +76,12 @@ fn requests() -> Vec<Example> {
         "webhookTarget": HOOK
     });
     vec![
-        of("createPreauth", At::Request, "debit", debit),
-        of("createPreauth", At::Request, "card", card),
-        of("createPreauth", At::Request, "storedCard", stored),
+        of("createPreauth", At::Request, "1 debit", debit),
+        of("createPreauth", At::Request, "2 card", card),
+        of("createPreauth", At::Request, "3 stored card", stored),
         of("cancelPreauth", At::Request, "cancel", json!({})),
-        of("createPayment", At::Request, "recurring", recurring),
-        of("createPayment", At::Request, "capture", capture),
+        of("createPayment", At::Request, "1 recurring", recurring),
+        of("createPayment", At::Request, "2 capture", capture),
         of("createRefund", At::Request, "partial", refund),
     ]
 }

@@ -43,9 +43,8 @@ fn status(intent: &Intent, main: &Transaction, by: CancelledBy) -> Result<Status
         (IntentState::Done, _) => Ok(Status::Succeeded),
         (IntentState::Refused, State::Declined(reason)) => {
             let (code, text) = reason_to_code(reason);
-            // A payer who leaves is told apart from one who was refused.
-            let status = if reason == Reason::CancelledByPayer { Status::Cancelled } else { Status::Failed };
-            ended(code, status, text)
+            let left = reason == Reason::CancelledByPayer;
+            ended(code, if left { Status::Cancelled } else { Status::Failed }, text)
         }
         // News that came after the refusal is not the caller's: it is given back.
         (IntentState::Refused, _) => ended(Code::Rejected, Status::Failed, "it was rejected"),
