@@ -34,6 +34,7 @@ use crate::psp::sandbox::SandboxPsp;
 use crate::store::Store;
 use crate::wire::{Guard, HttpWire, LocalWire, Poster, Router, WireOptions};
 use crate::workers::{self, Workers};
+use demo::Demo;
 use in_flight::{Calls, InFlight};
 use lock::{Lock, Presence, Taken};
 use sandbox::OwnHooks;
@@ -51,7 +52,7 @@ pub struct AppParts {
     pub clock: Clock,
     pub limits: Limits,
     pub wire: WireOptions,
-    /// Opens our own machine to calls and puts the admin API on the main address.
+    /// Opens our own machine to calls, puts the admin API on the main address and prepares what [`demo`] says.
     pub demo: bool,
 }
 
@@ -75,6 +76,8 @@ pub struct App {
     /// `None` where the admin API is on the main address only.
     pub admin_address: Option<SocketAddr>,
     pub operator_key: Secret,
+    /// What a demo has prepared.
+    pub demo: Option<Demo>,
     /// The PSP we play, for looking at it from outside.
     pub sandbox: SandboxPsp,
     edge: Edge,
@@ -119,6 +122,11 @@ impl App {
 
         let store = open::store(config, parts.clock.clone(), true).await?;
         let Assembled { engine, guard, calls, poster, sandbox, own_hooks } = assemble(config, &parts, store, address)?;
+        // Before anything is answered: whoever finds the server ready finds the file too.
+        let demo = match parts.demo {
+            true => Some(demo::prepare(config, &engine, &operator_key).await?),
+            false => None,
+        };
         let (stop_serving, serving) = watch::channel(false);
         let (stop_working, working) = watch::channel(false);
         let workers = workers::spawn(&engine, poster, &working);
@@ -147,6 +155,7 @@ impl App {
             address,
             admin_address,
             operator_key,
+            demo,
             sandbox,
             edge,
             calls,

@@ -31,7 +31,7 @@ pub const NAMES: &[(&str, &str, &str)] = &[
     ("ALLOW_SUBNETS", "networks that may be called besides the public internet", "none"),
     ("ADMIN_ON_MAIN", "whether the admin API is on LISTEN too", "false; true in the demo"),
     ("TIME_SCALE", "divides every wait of ours; for tests", "1"),
-    ("LOG", "what is logged: info, rialto=debug, …", "info"),
+    ("LOG", "what is logged: warn, warn,rialto=debug, …", "warn,rialto=info,access=info"),
     ("LOG_FORMAT", "text or json", "text"),
 ];
 

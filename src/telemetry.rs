@@ -6,7 +6,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
 /// What the server logs where nobody said otherwise. The libraries beneath speak only when something is wrong.
-pub const SERVER_FILTER: &str = "info,poem=warn,sea_orm_migration=warn,sqlx=warn,hyper=warn,reqwest=warn";
+pub const SERVER_FILTER: &str = "warn,rialto=info,access=info";
 /// The same for commands that end by themselves: their result is what they print.
 pub const COMMAND_FILTER: &str = "warn";
 

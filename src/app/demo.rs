@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use rialto_adapters::port::Secret;
 use rialto_adapters::port::notice::hex;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{App, open};
+use super::open;
 use crate::config::Config;
 use crate::flow::Engine;
 use crate::store::hash_token;
@@ -71,15 +72,15 @@ pub fn file(config: &Config) -> PathBuf {
 ///
 /// # Errors
 /// If the store or the file cannot be written.
-pub async fn prepare(config: &Config, app: &App) -> anyhow::Result<Demo> {
+pub async fn prepare(config: &Config, engine: &Engine, operator_key: &Secret) -> anyhow::Result<Demo> {
     let path = file(config);
-    let (connection, key) = match known(&app.engine, &path).await? {
+    let (connection, key) = match known(engine, &path).await? {
         Some(known) => known,
-        None => make(&app.engine).await?,
+        None => make(engine).await?,
     };
     let demo = Demo {
-        base_url: app.engine.public_url().to_owned(),
-        admin_key: app.operator_key.expose().to_owned(),
+        base_url: engine.public_url().to_owned(),
+        admin_key: operator_key.expose().to_owned(),
         billwerk: Token { token: key.clone() },
         connections: BTreeMap::from([(ADAPTER.to_owned(), connection)]),
         keys: BTreeMap::from([(CONTRACT.to_owned(), BTreeMap::from([(ADAPTER.to_owned(), key)]))]),

@@ -70,6 +70,19 @@ async fn in_the_demo_everything_is_on_one_address() {
     assert_eq!(app.admin_address, None);
     let url = format!("http://{}/admin/tenants", app.address);
     assert_eq!(get(url, Some(&app.operator_key)).await.status, 200);
+    let first = std::fs::read(demo::file(&config)).expect("demo.json");
+    config.listen = app.address;
+    app.stop().await;
+
+    // A second start changes nothing; what was lost is made anew.
+    App::start(&config, AppParts::demo(&config)).await.expect("it starts again").stop().await;
+    assert_eq!(std::fs::read(demo::file(&config)).expect("demo.json"), first);
+    std::fs::remove_file(demo::file(&config)).expect("demo.json");
+    let app = App::start(&config, AppParts::demo(&config)).await.expect("it starts again");
+    let known: demo::Demo = serde_json::from_slice(&first).expect("JSON");
+    let again = app.demo.clone().expect("a demo");
+    assert_eq!((&again.connections, &again.base_url), (&known.connections, &known.base_url));
+    assert_ne!(again.billwerk, known.billwerk, "a key cannot be read back from its hash");
     app.stop().await;
 
     config.listen = "0.0.0.0:0".parse().expect("an address");

@@ -15,9 +15,8 @@ pub async fn run(config: &Config, with_demo: bool) -> anyhow::Result<()> {
         app = App::start(config, parts) => app?,
         () = signals.next() => return Ok(()),
     };
-    if with_demo {
-        let prepared = demo::prepare(config, &app).await?;
-        print!("{}", walkthrough::text(&prepared, &demo::file(config), &clock));
+    if let Some(prepared) = &app.demo {
+        print!("{}", walkthrough::text(prepared, &demo::file(config), &clock));
     }
     signals.next().await;
     tokio::select! {
