@@ -24,6 +24,8 @@ pub struct Endpoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
     Due,
+    /// An attempt is under way; if nobody finishes it, it is due again at `next_at`.
+    Sending,
     Delivered,
     /// Given up after the profile's whole schedule; can be replayed.
     Dead,
@@ -33,13 +35,15 @@ impl DeliveryState {
     pub fn as_str(self) -> &'static str {
         match self {
             DeliveryState::Due => "due",
+            DeliveryState::Sending => "sending",
             DeliveryState::Delivered => "delivered",
             DeliveryState::Dead => "dead",
         }
     }
 
     fn parse(text: &str) -> Option<DeliveryState> {
-        [DeliveryState::Due, DeliveryState::Delivered, DeliveryState::Dead].into_iter().find(|s| s.as_str() == text)
+        use DeliveryState::{Dead, Delivered, Due, Sending};
+        [Due, Sending, Delivered, Dead].into_iter().find(|s| s.as_str() == text)
     }
 }
 
@@ -102,8 +106,12 @@ pub fn open_endpoint(unit: &mut Unit, endpoint: &Endpoint, now: Timestamp) {
 }
 
 /// Adds the delivery, or wants one more telling of the row its subject has. The schedule starts anew with fresh news, but
-/// an attempt under way is left alone: it settles only the version it sent.
+/// while an attempt is under way no second one starts beside it: whoever ends that attempt sees that more is wanted.
 pub fn want(unit: &mut Unit, delivery: &Delivery) {
+    let column = |column: deliveries::Column| Expr::col((deliveries::Entity, column));
+    let sending = || column(deliveries::Column::State).eq(DeliveryState::Sending.as_str());
+    let state = Expr::case(sending(), DeliveryState::Sending.as_str()).finally(DeliveryState::Due.as_str());
+    let next_at = Expr::case(sending(), column(deliveries::Column::NextAt)).finally(delivery.next_at.map(|at| at.0));
     let mut insert = row::<deliveries::Entity, _>(deliveries::Model {
         id: delivery.id,
         tenant_id: delivery.tenant_id,
@@ -124,11 +132,11 @@ pub fn want(unit: &mut Unit, delivery: &Delivery) {
     let now = delivery.created_at.0;
     insert.on_conflict(
         OnConflict::columns([deliveries::Column::EndpointId, deliveries::Column::Subject])
-            .value(deliveries::Column::Wanted, Expr::col((deliveries::Entity, deliveries::Column::Wanted)).add(1))
+            .value(deliveries::Column::Wanted, column(deliveries::Column::Wanted).add(1))
             .value(deliveries::Column::EventId, delivery.event_id)
             .value(deliveries::Column::Attempts, 0)
-            .value(deliveries::Column::State, DeliveryState::Due.as_str())
-            .value(deliveries::Column::NextAt, delivery.next_at.map(|at| at.0))
+            .value(deliveries::Column::State, state)
+            .value(deliveries::Column::NextAt, next_at)
             .value(deliveries::Column::GiveUpAt, delivery.give_up_at.0)
             .value(deliveries::Column::UpdatedAt, now)
             .to_owned(),
@@ -141,10 +149,11 @@ pub fn take(unit: &mut Unit, delivery: &Delivery, lease_until: Timestamp) {
     unit.must(
         deliveries::Entity::update_many()
             .col_expr(deliveries::Column::Attempts, Expr::value(delivery.attempts + 1))
+            .col_expr(deliveries::Column::State, Expr::value(DeliveryState::Sending.as_str()))
             .col_expr(deliveries::Column::NextAt, Expr::value(lease_until.0))
             .filter(deliveries::Column::TenantId.eq(delivery.tenant_id))
             .filter(deliveries::Column::Id.eq(delivery.id))
-            .filter(deliveries::Column::State.eq(DeliveryState::Due.as_str()))
+            .filter(deliveries::Column::NextAt.eq(delivery.next_at.map(|at| at.0)))
             .filter(deliveries::Column::Attempts.eq(delivery.attempts))
             .into_query(),
         Refusal::Held,
@@ -169,20 +178,20 @@ pub fn delivered(unit: &mut Unit, delivery: &Delivery, now: Timestamp) {
     unit.update(told.into_query());
 }
 
-/// The attempt failed: try again at `next_at`, or give up where that is `None`. News that came meanwhile is due already
-/// and stays so.
+/// The attempt failed: try again at `next_at`, or give up where that is `None`. News that came meanwhile is due at once.
 pub fn failed(unit: &mut Unit, delivery: &Delivery, next_at: Option<Timestamp>, now: Timestamp) {
-    let state = if next_at.is_some() { DeliveryState::Due } else { DeliveryState::Dead };
-    unit.update(
+    let of = |state: DeliveryState, next_at: Option<Timestamp>| {
         deliveries::Entity::update_many()
             .col_expr(deliveries::Column::State, Expr::value(state.as_str()))
             .col_expr(deliveries::Column::NextAt, Expr::value(next_at.map(|at| at.0)))
             .col_expr(deliveries::Column::UpdatedAt, Expr::value(now.0))
             .filter(deliveries::Column::TenantId.eq(delivery.tenant_id))
             .filter(deliveries::Column::Id.eq(delivery.id))
-            .filter(deliveries::Column::Wanted.eq(delivery.wanted))
-            .into_query(),
-    );
+            .filter(deliveries::Column::State.eq(DeliveryState::Sending.as_str()))
+    };
+    let over = if next_at.is_some() { DeliveryState::Due } else { DeliveryState::Dead };
+    unit.update(of(DeliveryState::Due, Some(now)).filter(deliveries::Column::Wanted.gt(delivery.wanted)).into_query());
+    unit.update(of(over, next_at).filter(deliveries::Column::Wanted.eq(delivery.wanted)).into_query());
 }
 
 pub fn add_attempt(unit: &mut Unit, delivery: &Delivery, attempt: Attempt) {

@@ -19,7 +19,7 @@ pub const OUR_SUFFIX: &str = ".rialto.internal";
 
 /// Endings (and whole names) that mean something only inside somebody's network.
 const INTERNAL_SUFFIXES: &[&str] =
-    &["localhost", "local", "internal", "home.arpa", "intranet", "lan", "corp", "private"];
+    &["localhost", "localdomain", "local", "internal", "home.arpa", "intranet", "lan", "corp", "private"];
 
 /// Ports above 1023 where databases, caches, queues and cluster controls listen, seldom web servers.
 const UNSAFE_PORTS: &[u16] = &[

@@ -189,6 +189,7 @@ fn urls_without_a_list() {
         ("https://app.localhost/", name("app.localhost")),
         ("https://intranet/", name("intranet")),
         ("https://printer.local/", name("printer.local")),
+        ("https://localhost.localdomain/", name("localhost.localdomain")),
         ("https://metadata.google.internal/", name("metadata.google.internal")),
         ("https://api.default.svc.cluster.local/", name("api.default.svc.cluster.local")),
         ("https://sandbox.rialto.internal/", name("sandbox.rialto.internal")),

@@ -104,7 +104,7 @@ fn wrong_forms(right: &Value) -> Vec<Wrong> {
         wrong("half a character", lone, 400, INVALID_DATA, "JSON"),
         wrong("nested without end", deep, 400, INVALID_DATA, "nested"),
         wrong("a list", "[]", 422, INVALID_DATA, "object"),
-        wrong("null", "null", 422, INVALID_DATA, "transactionId"),
+        wrong("null", "null", 422, INVALID_DATA, "found null"),
         wrong("no id", without(right, "transactionId"), 422, INVALID_DATA, "transactionId"),
         wrong("an empty id", with(right, "/transactionId", json!("")), 422, INVALID_DATA, "transactionId"),
         wrong("a number as id", with(right, "/transactionId", json!(7)), 422, INVALID_DATA, "transactionId"),
@@ -122,7 +122,6 @@ fn wrong_forms(right: &Value) -> Vec<Wrong> {
         wrong("a tiny third decimal", priced(right, "9.90000000000000001"), 422, INVALID_AMOUNT, "requestedAmount"),
         wrong("less than nothing", priced(right, "-9.90"), 422, INVALID_AMOUNT, "requestedAmount"),
         wrong("too much for anybody", priced(right, "1e30"), 422, INVALID_AMOUNT, "requestedAmount"),
-        wrong("too much for the PSP", priced(right, "90000000000"), 422, INVALID_AMOUNT, "requestedAmount"),
         wrong("no number at all", priced(right, "1e999999999"), 422, INVALID_AMOUNT, "requestedAmount"),
         wrong("NaN", priced(right, "NaN"), 400, INVALID_DATA, "JSON"),
         wrong(
@@ -291,6 +290,7 @@ async fn a_wrong_payment_is_refused_and_blocks_nothing() {
         rows.extend(wrong_targets(&right));
         rows.extend([
             wrong("no amount", without(&right, "requestedAmount"), 422, INVALID_AMOUNT, "requestedAmount"),
+            wrong("too much for the PSP", priced(&right, "90000000000"), 422, INVALID_AMOUNT, "requestedAmount"),
             wrong("null as amount", priced(&right, "null"), 422, INVALID_AMOUNT, "requestedAmount"),
             wrong("nothing", priced(&right, "0"), 422, INVALID_AMOUNT, "requestedAmount"),
             wrong("nothing, in small", priced(&right, "0.00"), 422, INVALID_AMOUNT, "requestedAmount"),

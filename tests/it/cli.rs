@@ -161,7 +161,7 @@ async fn a_tenant_is_set_up_before_a_server_runs_and_beside_one() {
         let run = async |more: &[(&str, &str)], line: &[&str]| {
             rialto(place.folder.path(), &[&settings, more].concat(), line).await
         };
-        let wrong_key = run(&[("RIALTO_ADMIN_KEY", "a-key-of-somebody-else")], &["tenant", "list"]).await;
+        let wrong_key = run(&[("RIALTO_ADMIN_KEY", "a-key-of-somebody-else-altogether")], &["tenant", "list"]).await;
         assert!(err(&wrong_key).contains("set RIALTO_ADMIN_KEY"), "{}", err(&wrong_key));
         for line in [&["serve"][..], &["serve", "--demo"], &["migrate"]] {
             let second = run(&[("RIALTO_LISTEN", "127.0.0.1:0"), ("RIALTO_ADMIN_LISTEN", "127.0.0.1:0")], line).await;

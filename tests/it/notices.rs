@@ -73,7 +73,7 @@ impl World {
         let mut request = self.bw.payment(&id, &self.agreement, "9.90");
         request["webhookTarget"] = json!(target);
         let (status, body) = self.bw.post("/api/Payment", &request).await;
-        assert_eq!((status, &body["status"]), (200, &json!("Succeeded")), "{body}");
+        assert_eq!(status, 200, "{body}");
         id
     }
 
