@@ -80,9 +80,12 @@ noscript { display: block; max-width: 40rem; margin: 0 auto; padding: 1rem; font
 .swagger-ui .topbar .link { display: none; }
 .swagger-ui .topbar-wrapper::before { content: 'Rialto API'; flex: 1; color: #fff; font: 700 1.25rem/1.5 system-ui, sans-serif; }
 .swagger-ui .info .title small, .swagger-ui .info .title small.version-stamp { background: #4a5160; }
-.swagger-ui .opblock-post .opblock-summary-method { background: #1a7a3c; }
-.swagger-ui .opblock-get .opblock-summary-method { background: #1c64b4; }
-.swagger-ui .opblock-delete .opblock-summary-method { background: #b3261e; }
+.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #1a7a3c; }
+.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #1c64b4; }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #b3261e; }
+html:not(.dark-mode) .swagger-ui .btn.authorize { border-color: #1a7a3c; color: #1a7a3c; }
+html:not(.dark-mode) .swagger-ui .btn.authorize svg { fill: #1a7a3c; }
+html:not(.dark-mode) .swagger-ui .info .url, html:not(.dark-mode) .swagger-ui .info a { color: #1c64b4; }
 .swagger-ui .response-col_links, .swagger-ui .col_header.response-col_links { display: none; }
 .swagger-ui :focus-visible { outline: 3px solid #d97700; outline-offset: 2px; }
 @media (max-width: 40rem) {

@@ -65,16 +65,16 @@ pub const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b2430;--soft:#566
 @media(prefers-color-scheme:dark){:root{--ink:#e9ecf1;--soft:#a9b3c0;--line:#687483;--paper:#1a2028;--ground:#11151a;\
 --wait:#6aaef5;--good:#5dc983;--bad:#f2857d}}\
 *{box-sizing:border-box}\
-body{margin:0;padding:1rem;font:1rem/1.5 system-ui,sans-serif;background:var(--ground);color:var(--ink)}\
-main{max-width:27rem;margin:0 auto;padding:1.25rem;background:var(--paper);border:1px solid var(--line);\
+body{margin:0;padding:.75rem;font:1rem/1.5 system-ui,sans-serif;background:var(--ground);color:var(--ink)}\
+main{max-width:27rem;margin:0 auto;padding:1rem;background:var(--paper);border:1px solid var(--line);\
 border-top:.3rem solid var(--wait);border-radius:.5rem;overflow-wrap:anywhere}\
 main.good{border-top-color:var(--good)}main.bad{border-top-color:var(--bad)}\
 @media(min-width:40rem){body{padding-top:12vh}main{padding:2rem}}\
 h1{font-size:1.35rem;line-height:1.25;margin:0 0 .5rem}\
 p{margin:.75rem 0 0}\
 .amount{font-size:1.9rem;line-height:1.25;font-weight:700;font-variant-numeric:tabular-nums;margin:.5rem 0 0}\
-.mark{margin:0 0 1rem;padding:.35rem .5rem;border:2px dashed;text-align:center;font-weight:700}\
-dl{display:grid;grid-template-columns:auto 1fr;gap:.35rem 1rem;margin:1rem 0 0}\
+.mark{margin:0 0 1rem;padding:.35rem .25rem;font-size:.9rem;border:2px dashed;text-align:center;font-weight:700}\
+dl{display:grid;grid-template-columns:auto 1fr;gap:.35rem .75rem;margin:1rem 0 0}\
 dt{color:var(--soft)}dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}\
 dd,code{user-select:all}\
 code{display:block;margin:1rem 0 0;padding:.75rem;border:1px dashed}\
@@ -105,7 +105,7 @@ pub fn policy_with_forms() -> &'static str {
 /// How it stands, as the page's colour says beside its heading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
-    Open,
+    Plain,
     Good,
     Bad,
 }
@@ -114,7 +114,7 @@ impl Tone {
     /// The class of the page's `main`.
     pub fn class(self) -> &'static str {
         match self {
-            Tone::Open => "open",
+            Tone::Plain => "plain",
             Tone::Good => "good",
             Tone::Bad => "bad",
         }
@@ -216,26 +216,26 @@ fn page(view: &View) -> Page<'_> {
     match view {
         View::Moment(refresh) => {
             let text = "Your payment is being prepared. This page goes on by itself.";
-            Page::new("One moment, please", Tone::Open, text).again(*refresh).link(refresh.url(), "Continue")
+            Page::new("One moment, please", Tone::Plain, text).again(*refresh).link(refresh.url(), "Continue")
         }
         View::Waiting { refresh, go_on: Some(url) } => {
             let text =
                 "Your payment is not finished. You can go on with it, or wait here: this page looks again by itself.";
-            let page = Page::new("Waiting for confirmation", Tone::Open, text).again(*refresh);
+            let page = Page::new("Waiting for confirmation", Tone::Plain, text).again(*refresh);
             Page { forward: true, ..page.link(url.clone(), "Go on with the payment") }
         }
         View::Waiting { refresh, go_on: None } => {
             let text = "Your payment is not confirmed yet. There is nothing more to do: this page goes on by itself.";
-            Page::new("Waiting for confirmation", Tone::Open, text).again(*refresh).link(refresh.url(), "Look again")
+            Page::new("Waiting for confirmation", Tone::Plain, text).again(*refresh).link(refresh.url(), "Look again")
         }
         View::Code { refresh, text, until } => {
             let told = "Copy the code into your banking app. This page goes on by itself.";
-            let page = Page::new("Pay with this code", Tone::Open, told).again(*refresh);
+            let page = Page::new("Pay with this code", Tone::Plain, told).again(*refresh);
             Page { code: Some(text), until: until.as_deref(), ..page }
         }
         View::Details { refresh, lines, until } => {
             let told = "Transfer to this account. This page goes on by itself.";
-            let page = Page::new("Pay by bank transfer", Tone::Open, told).again(*refresh);
+            let page = Page::new("Pay by bank transfer", Tone::Plain, told).again(*refresh);
             Page { lines, until: until.as_deref(), ..page }
         }
         View::Done => Page::new("Thank you", Tone::Good, "Everything is done. You can close this page."),
@@ -243,15 +243,15 @@ fn page(view: &View) -> Page<'_> {
             let text = "Please go back to the shop and try another way to pay.";
             Page::new("The payment was declined", Tone::Bad, text)
         }
-        View::Cancelled => Page::new("Cancelled", Tone::Bad, "Nothing was charged. You can close this page."),
+        View::Cancelled => Page::new("Cancelled", Tone::Plain, "Nothing was charged. You can close this page."),
         View::Expired => {
             let text = "Nothing was charged. Please go back to the shop and start again.";
             Page::new("The time is over", Tone::Bad, text)
         }
-        View::Unknown => Page::new("There is no such page", Tone::Bad, "The address is wrong, or the page is gone."),
+        View::Unknown => Page::new("There is no such page", Tone::Plain, "The address is wrong, or the page is gone."),
         View::Trouble(refresh) => {
             let text = "We cannot answer right now. This page tries again by itself.";
-            Page::new("One moment, please", Tone::Open, text).again(*refresh)
+            Page::new("One moment, please", Tone::Plain, text).again(*refresh)
         }
     }
 }

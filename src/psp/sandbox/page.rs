@@ -149,7 +149,7 @@ fn back(stored: &Stored) -> Option<&str> {
 fn page(stored: &Stored) -> Response {
     let told = &stored.transaction;
     let open = stored.is_pending() && told.stage.as_deref() == Some(stage::AWAITING_PAYER);
-    let (tone, title, end) = if open { (Tone::Open, asked(&told.kind), "") } else { ended(told) };
+    let (tone, title, end) = if open { (Tone::Plain, asked(&told.kind), "") } else { ended(told) };
     let amount = Currency::parse(&told.currency).filter(|_| told.kind != kind::MEANS);
     let amount = amount.map(|currency| Money::new(told.amount, currency).to_string());
     let page = Page {
@@ -181,18 +181,18 @@ fn ended(told: &Transaction) -> (Tone, &'static str, &'static str) {
         state::PENDING => (Tone::Good, "Approved", "The confirmation will follow."),
         state::AUTHORISED | state::SUCCEEDED => (Tone::Good, "Approved", "There is nothing more to do here."),
         state::DECLINED if told.reason.as_deref() == Some(reason::ABORTED_BY_PAYER) => {
-            (Tone::Bad, "Aborted", "You left without paying.")
+            (Tone::Plain, "Aborted", "You left without paying.")
         }
         state::DECLINED => (Tone::Bad, "Declined", "The payment was not approved."),
         state::EXPIRED => (Tone::Bad, "Expired", "The time to approve has passed."),
-        _ => (Tone::Bad, "Cancelled", "The merchant has cancelled the payment."),
+        _ => (Tone::Plain, "Cancelled", "The merchant has cancelled the payment."),
     }
 }
 
 fn message(status: StatusCode, title: &str, told: &str) -> Response {
     let page = Page {
         style: pages::STYLE,
-        tone: Tone::Bad,
+        tone: Tone::Plain,
         title,
         amount: None,
         description: "",
