@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::identity::Caller;
 use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
-use super::{Engine, FlowError};
+use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
 use crate::core::intent::{IntentKind, IntentState};
@@ -32,13 +32,21 @@ pub struct Wish {
     pub kind: IntentKind,
     pub amount: Money,
     pub method: MethodName,
-    /// The caller's id of the agreement to open, or whose means to charge.
-    pub agreement: Option<String>,
+    pub agreement: Option<Under>,
     pub details: Details,
     pub notify_url: Option<String>,
     /// The payer takes part on our page; it stays open until then.
     pub page_until: Option<Timestamp>,
     pub work: Work,
+}
+
+/// The agreement a wish is made under.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Under {
+    /// One of the caller's tenant that was just read.
+    Known(Uuid),
+    /// By the caller's id; opened if there is none.
+    Named(String),
 }
 
 /// The transaction a wish needs.
@@ -123,12 +131,12 @@ impl Engine {
     /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            let (intent, transaction, unit) = self.build(caller, &wish).await?;
+            let (known, unit) = self.build(caller, &wish).await?;
             let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
-                    let sending = self.spawn_submit(transaction.tenant_id, transaction.id);
-                    return Ok(Accepted::New { intent: Box::new(intent), transaction: transaction.id, sending });
+                    let (intent, transaction) = (Box::new(known.intent.clone()), known.t.id);
+                    return Ok(Accepted::New { intent, transaction, sending: self.spawn_first(known) });
                 }
                 Err(refusal) => refusal,
             };
@@ -147,11 +155,12 @@ impl Engine {
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
     }
 
-    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<(Intent, Transaction, Unit), FlowError> {
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<(Known, Unit), FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("accept");
         let agreement_id = match &wish.agreement {
-            Some(caller_id) => Some(self.agreement_for(&mut unit, caller, wish, caller_id, now).await?),
+            Some(Under::Known(id)) => Some(*id),
+            Some(Under::Named(name)) => Some(self.agreement_for(&mut unit, caller, wish, name, now).await?),
             None => None,
         };
         let mut details = wish.details.clone();
@@ -193,7 +202,7 @@ impl Engine {
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        Ok((intent, transaction, unit))
+        Ok((Known { t: transaction, intent, connection }, unit))
     }
 
     /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.

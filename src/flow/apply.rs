@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::inquire::{first_look, look_wait};
 use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
-use super::{Engine, FlowError};
+use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
@@ -96,14 +96,15 @@ impl Engine {
     }
 
     /// Applies reports that answer a call about `t`. True if any of them spoke of `t` itself.
-    pub(super) async fn hear_about(&self, t: &Transaction, reports: &[Report], news: News) -> Result<bool, FlowError> {
+    pub(super) async fn hear_about(&self, known: &Known, reports: &[Report], news: News) -> Result<bool, FlowError> {
+        let t = &known.t;
         let mut heard = false;
         let mut exchanges = news.exchanges.clone();
         for report in reports {
             let ours = report.references.ours.as_ref().is_none_or(|ours| *ours == t.ours);
             let news = News { exchanges: std::mem::take(&mut exchanges), ..news.clone() }.reported(report);
             if ours && report.kind == ReportKind::Of(t.kind) {
-                self.learn(t, news).await?;
+                self.learn_of(known.clone(), news).await?;
                 heard = true;
             } else {
                 let unmatched = self.hear(t.tenant_id, t.connection_id, report, news).await?;
@@ -282,18 +283,20 @@ impl Engine {
     /// Steps a transaction by what was learned. Built anew from what is stored whenever somebody else was faster, so two
     /// reports at once are applied one after the other. `None` if it kept changing; the reconciler comes back to it.
     pub(super) async fn learn(&self, t: &Transaction, news: News) -> Result<Option<Transaction>, FlowError> {
-        let connection = self.connection(t.tenant_id, t.connection_id).await?;
-        let adapter = self.adapter(&connection)?;
+        let known = self.known(t.tenant_id, t.id).await?;
+        self.learn_of(known, news).await
+    }
+
+    /// As [`Engine::learn`], from a row that was read or written a moment ago.
+    pub(super) async fn learn_of(&self, mut known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
+        let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
-            let Some(before) = self.store.transaction(t.tenant_id, t.id).await? else {
-                return Err(FlowError::missing("transaction", t.id));
-            };
-            let intent = self.intent_of(&before).await?;
-            let rest = self.rest_of(&before, &news, adapter).await?;
-            let Applied { unit, after, step, children } = self.applied(&before, &intent, &news, rest, adapter)?;
+            let Known { t: before, intent, .. } = &known;
+            let rest = self.rest_of(before, &news, adapter).await?;
+            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, adapter)?;
             match self.store.run(unit).await? {
                 Ok(()) => {
-                    self.log(&before, &after, &step, &news);
+                    self.log(before, &after, &step, &news);
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
@@ -302,8 +305,9 @@ impl Engine {
                 }
                 Err(refusal) => tracing::debug!(transaction = %before.id, ?refusal, "changed meanwhile, stepped anew"),
             }
+            known = self.known(known.t.tenant_id, known.t.id).await?;
         }
-        tracing::error!(transaction = %t.id, "kept changing while news was applied");
+        tracing::error!(transaction = %known.t.id, "kept changing while news was applied");
         Ok(None)
     }
 
@@ -382,7 +386,7 @@ impl Engine {
         }
         if before.kind == Kind::Preauth && after.state == State::Authorised {
             intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
-        } else if before.parent_id.is_none() && !after.state.is_open() {
+        } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
             intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
         // Money that the contract does not book is told as late, and as nothing else.

@@ -25,11 +25,10 @@ impl Engine {
         if token.is_empty() || token.len() > TOKEN_MAX {
             return Ok(None);
         }
-        let Some(key) = self.store.key_by_hash(&hash_token(token)).await? else { return Ok(None) };
+        let Some((key, connection)) = self.store.key_by_hash(&hash_token(token)).await? else { return Ok(None) };
         if key.contract != contract {
             return Ok(None);
         }
-        let connection = self.connection(key.tenant_id, key.connection_id).await?;
         Ok(Some(Caller { tenant_id: key.tenant_id, key_id: key.id, contract: key.contract, connection }))
     }
 }

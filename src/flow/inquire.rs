@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::apply::News;
 use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR};
 use super::submit::may_resend;
-use super::{Engine, FlowError};
+use super::{Engine, FlowError, Known};
 use crate::clock::Clock;
 use crate::core::schedule;
 use crate::core::step::Learned;
@@ -54,15 +54,13 @@ impl Engine {
         if self.store.run(unit).await?.is_err() {
             return Ok(());
         }
-        let Some(t) = self.store.transaction(t.tenant_id, t.id).await? else {
-            return Err(FlowError::missing("transaction", t.id));
-        };
-        self.ask(&t).await
+        let known = self.known(t.tenant_id, t.id).await?;
+        self.ask(&known).await
     }
 
-    async fn ask(&self, t: &Transaction) -> Result<(), FlowError> {
-        let connection = self.connection(t.tenant_id, t.connection_id).await?;
-        let adapter = self.adapter(&connection)?;
+    async fn ask(&self, known: &Known) -> Result<(), FlowError> {
+        let Known { t, connection, .. } = known;
+        let adapter = self.adapter(connection)?;
         let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
         let parent = self.parent(t).await?;
         let references = References {
@@ -91,7 +89,7 @@ impl Engine {
             t.answer_by.is_none_or(|by| asked_at >= by.plus(self.clock.wait(adapter.manifest().lookup.absent_after)));
         let (said, learned, absences) = match found {
             Lookup::Reported(reports) => {
-                if self.hear_about(t, &reports, news.clone()).await? {
+                if self.hear_about(known, &reports, news.clone()).await? {
                     tracing::info!(transaction = %t.id, was = t.state.name(), found = "reported", "looked up");
                     return Ok(());
                 }

@@ -29,7 +29,9 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::store::intents::Intent;
 use crate::store::tenants::Connection;
+use crate::store::transactions::Transaction;
 use crate::store::{Store, StoreError};
 
 /// Everything a flow needs. Cheap to clone.
@@ -62,6 +64,15 @@ pub enum FlowError {
     Broken(String),
 }
 
+/// A transaction as it was read or written last, with what belongs to it. What is built on it is committed only if the
+/// row has not changed since, so an old one costs a second try and never a wrong write.
+#[derive(Clone, Debug)]
+pub struct Known {
+    pub t: Transaction,
+    pub intent: Intent,
+    pub connection: Connection,
+}
+
 impl FlowError {
     fn missing(what: &str, id: Uuid) -> FlowError {
         FlowError::Broken(format!("{what} {id} does not exist"))
@@ -92,6 +103,20 @@ impl Engine {
         rialto_adapters::find(&connection.adapter).ok_or_else(|| {
             FlowError::Broken(format!("connection {} names an unknown adapter {:?}", connection.id, connection.adapter))
         })
+    }
+
+    async fn known(&self, tenant: Uuid, id: Uuid) -> Result<Known, FlowError> {
+        let Some(t) = self.store.transaction(tenant, id).await? else {
+            return Err(FlowError::missing("transaction", id));
+        };
+        self.known_with(t).await
+    }
+
+    /// For a row that has just been read.
+    async fn known_with(&self, t: Transaction) -> Result<Known, FlowError> {
+        let connection = self.connection(t.tenant_id, t.connection_id);
+        let (intent, connection) = tokio::try_join!(self.intent_of(&t), connection)?;
+        Ok(Known { t, intent, connection })
     }
 
     async fn connection(&self, tenant: Uuid, id: Uuid) -> Result<Connection, FlowError> {

@@ -11,7 +11,7 @@ use super::apply::News;
 use super::inquire::first_look;
 use super::instruct::Instructed;
 use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE};
-use super::{Engine, FlowError};
+use super::{Engine, FlowError, Known};
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
@@ -31,9 +31,18 @@ enum Turn {
 impl Engine {
     /// Sends a created transaction in a task of its own: whoever asked for it may go away.
     pub fn spawn_submit(&self, tenant: Uuid, id: Uuid) -> JoinHandle<()> {
+        self.spawn(tenant, id, None)
+    }
+
+    /// The same for a transaction that was committed a moment ago.
+    pub(super) fn spawn_first(&self, known: Known) -> JoinHandle<()> {
+        self.spawn(known.t.tenant_id, known.t.id, Some(known))
+    }
+
+    fn spawn(&self, tenant: Uuid, id: Uuid, known: Option<Known>) -> JoinHandle<()> {
         let engine = self.clone();
         tokio::spawn(async move {
-            if let Err(error) = engine.submit(tenant, id).await {
+            if let Err(error) = engine.send_until(tenant, id, known).await {
                 // The row keeps its look-up time, so the reconciler comes back to it.
                 tracing::error!(%tenant, transaction = %id, %error, "submit failed");
             }
@@ -42,22 +51,27 @@ impl Engine {
 
     /// Sends a created transaction, again as long as it is proved that nothing was sent and `submit_by` has not passed.
     pub async fn submit(&self, tenant: Uuid, id: Uuid) -> Result<(), FlowError> {
-        while let Turn::Again = self.turn(tenant, id).await? {
-            self.clock.sleep(SUBMIT_RETRY_PAUSE).await;
-        }
-        Ok(())
+        self.send_until(tenant, id, None).await
     }
 
-    async fn turn(&self, tenant: Uuid, id: Uuid) -> Result<Turn, FlowError> {
-        let Some(t) = self.store.transaction(tenant, id).await? else {
-            return Err(FlowError::missing("transaction", id));
-        };
+    async fn send_until(&self, tenant: Uuid, id: Uuid, mut known: Option<Known>) -> Result<(), FlowError> {
+        loop {
+            let now = match known.take() {
+                Some(known) => known,
+                None => self.known(tenant, id).await?,
+            };
+            match self.turn(now).await? {
+                Turn::Again => self.clock.sleep(SUBMIT_RETRY_PAUSE).await,
+                Turn::Over => return Ok(()),
+            }
+        }
+    }
+
+    async fn turn(&self, known: Known) -> Result<Turn, FlowError> {
+        let Known { t, intent, .. } = &known;
         if t.state != State::Created {
             return Ok(Turn::Over);
         }
-        let Some(intent) = self.store.intent(tenant, t.intent_id).await? else {
-            return Err(FlowError::missing("intent", t.intent_id));
-        };
         let closed = match intent.state {
             IntentState::Open => false,
             // A release, and a refund of ours, are sent for an intent that is done.
@@ -70,14 +84,14 @@ impl Engine {
             (false, false) => None,
         };
         if let Some(learned) = dead_end {
-            self.learn(&t, News::of_ours(learned)).await?;
+            self.learn_of(known, News::of_ours(learned)).await?;
             return Ok(Turn::Over);
         }
-        match self.instruction(&intent, &t).await? {
-            Instructed::Ready(instruction) => self.send(&t, &instruction).await,
+        match self.instruction(intent, t).await? {
+            Instructed::Ready(instruction) => self.send(known, &instruction).await,
             Instructed::Impossible(why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn(&t, News::of_ours(Learned::NeverSent)).await?;
+                self.learn_of(known, News::of_ours(Learned::NeverSent)).await?;
                 Ok(Turn::Over)
             }
         }
@@ -86,12 +100,10 @@ impl Engine {
     /// Sends the same bytes again where the PSP takes our reference as an idempotency key and its window is open. The
     /// state stays unknown meanwhile.
     pub(super) async fn resend(&self, t: &Transaction) -> Result<(), FlowError> {
-        let Some(intent) = self.store.intent(t.tenant_id, t.intent_id).await? else {
-            return Err(FlowError::missing("intent", t.intent_id));
-        };
-        match self.instruction(&intent, t).await? {
+        let known = self.known(t.tenant_id, t.id).await?;
+        match self.instruction(&known.intent, &known.t).await? {
             Instructed::Ready(instruction) => {
-                self.send(t, &instruction).await?;
+                self.send(known, &instruction).await?;
             }
             Instructed::Impossible(why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
         }
@@ -99,8 +111,8 @@ impl Engine {
     }
 
     /// Commits that it is being sent, sends it, and learns what came of it.
-    async fn send(&self, before: &Transaction, instruction: &Instruction) -> Result<Turn, FlowError> {
-        let connection = self.connection(before.tenant_id, before.connection_id).await?;
+    async fn send(&self, known: Known, instruction: &Instruction) -> Result<Turn, FlowError> {
+        let Known { t: before, intent, connection } = known;
         let adapter = self.adapter(&connection)?;
         let now = self.clock.now();
         let (send_by, answer_by) = self.deadlines(adapter);
@@ -119,7 +131,7 @@ impl Engine {
         sent.answer_by = Some(answer_by);
         sent.look_at = Some(first_look(&self.clock, before.id, answer_by));
         let mut unit = Unit::new("submit");
-        transactions::advance(&mut unit, before, &sent, now);
+        transactions::advance(&mut unit, &before, &sent, now);
         match self.store.run(unit).await? {
             Ok(()) => sent.version += 1,
             // Another node sends it, or it is not to be sent any more.
@@ -136,7 +148,8 @@ impl Engine {
         }
         let (outcome, news) =
             self.call(adapter, &connection, &sent, instruction, Deadlines { send_by, answer_by }).await?;
-        let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.submit_by;
+        let sent = Known { t: sent, intent, connection };
+        let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
         let learned = match outcome {
             Outcome::Reported(reports) => {
                 let heard = self.hear_about(&sent, &reports, news).await?;
@@ -144,13 +157,13 @@ impl Engine {
                     return Ok(Turn::Over);
                 }
                 // It spoke of something else: we still do not know.
-                self.learn(&sent, News::of_ours(Learned::Unknown)).await?;
+                self.learn_of(sent, News::of_ours(Learned::Unknown)).await?;
                 return Ok(Turn::Over);
             }
             Outcome::NotSent(_) => Learned::NotSent { may_retry },
             Outcome::Unknown(_) => Learned::Unknown,
         };
-        let after = self.learn(&sent, news.with(learned)).await?;
+        let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
             Some(State::Created) => Turn::Again,
             _ => Turn::Over,
@@ -193,18 +206,18 @@ impl Engine {
 
     /// Asks the PSP to end an unpaid charge or an unfinished preauth; what it answers is applied to that transaction.
     pub(super) async fn close(&self, t: &Transaction, closes_as: Option<ClosedBy>) -> Result<(), FlowError> {
-        let connection = self.connection(t.tenant_id, t.connection_id).await?;
-        let adapter = self.adapter(&connection)?;
+        let known = self.known_with(t.clone()).await?;
+        let connection = &known.connection;
+        let adapter = self.adapter(connection)?;
         if !adapter.manifest().can_close {
             return Ok(());
         }
         let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
         let (send_by, answer_by) = self.deadlines(adapter);
-        let (outcome, news) =
-            self.call(adapter, &connection, t, &instruction, Deadlines { send_by, answer_by }).await?;
+        let (outcome, news) = self.call(adapter, connection, t, &instruction, Deadlines { send_by, answer_by }).await?;
         match outcome {
             Outcome::Reported(reports) => {
-                self.hear_about(t, &reports, News { closes_as, ..news }).await?;
+                self.hear_about(&known, &reports, News { closes_as, ..news }).await?;
             }
             // Nothing is known of the close; the transaction itself stays as it was, and is looked at as before.
             Outcome::NotSent(_) | Outcome::Unknown(_) => self.keep_exchanges(news.exchanges).await?,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use askama::Template;
 use bytes::Bytes;
 use poem::http::{Method, StatusCode, header};
 use poem::{Endpoint, Request, Response};
@@ -38,7 +39,10 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const SHEET: &str = "text/css; charset=utf-8";
 
-const PAGE: &str = r#"<!DOCTYPE html>
+#[derive(Template)]
+#[template(
+    ext = "html",
+    source = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -46,16 +50,58 @@ const PAGE: &str = r#"<!DOCTYPE html>
 <title>Rialto API</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="swagger-ui.css">
+<link rel="stylesheet" href="docs.css">
 </head>
 <body>
+<noscript>
+<h1>Rialto API</h1>
+<p>The interactive page needs JavaScript. The documents themselves, in OpenAPI 3.1:</p>
+<ul>
+{%- for document in documents %}
+<li><a href="../openapi/{{ document.contract }}.json">{{ document.title }}</a></li>
+{%- endfor %}
+</ul>
+</noscript>
 <div id="swagger-ui"></div>
-<noscript>This page needs JavaScript. The documents themselves: /openapi/{contract}.json</noscript>
 <script src="swagger-ui-bundle.js"></script>
 <script src="swagger-ui-standalone-preset.js"></script>
 <script src="docs.js"></script>
 </body>
 </html>
-"#;
+"#
+)]
+struct Page<'a> {
+    documents: &'a [Document],
+}
+
+/// Around Swagger UI: our name in its bar, room on narrow screens, and enough contrast for its small labels.
+const STYLE: &str = "body { margin: 0; }
+noscript { display: block; max-width: 40rem; margin: 0 auto; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; }
+.swagger-ui .topbar .link { display: none; }
+.swagger-ui .topbar-wrapper::before { content: 'Rialto API'; flex: 1; color: #fff; font: 700 1.25rem/1.5 system-ui, sans-serif; }
+.swagger-ui .info .title small, .swagger-ui .info .title small.version-stamp { background: #4a5160; }
+.swagger-ui .opblock.opblock-post .opblock-summary-method { background: #1a7a3c; }
+.swagger-ui .opblock.opblock-get .opblock-summary-method { background: #1c64b4; }
+.swagger-ui .opblock.opblock-delete .opblock-summary-method { background: #b3261e; }
+html:not(.dark-mode) .swagger-ui .btn.authorize { border-color: #1a7a3c; color: #1a7a3c; }
+html:not(.dark-mode) .swagger-ui .btn.authorize svg { fill: #1a7a3c; }
+html:not(.dark-mode) .swagger-ui .info .url, html:not(.dark-mode) .swagger-ui .info a { color: #1c64b4; }
+.swagger-ui .response-col_links, .swagger-ui .col_header.response-col_links { display: none; }
+.swagger-ui :focus-visible { outline: 3px solid #d97700; outline-offset: 2px; }
+@media (max-width: 40rem) {
+  .swagger-ui .topbar-wrapper { flex-wrap: wrap; }
+  .swagger-ui .wrapper { padding: 0 .5rem; }
+  .swagger-ui .info { margin: 1.5rem 0; }
+  .swagger-ui .scheme-container { padding: 1rem 0; }
+  .swagger-ui .opblock .opblock-section-header { flex-wrap: wrap; }
+  .swagger-ui table { table-layout: fixed; }
+  .swagger-ui .response-col_status, .swagger-ui .col_header.response-col_status { width: 3.5rem; }
+  .swagger-ui .markdown p, .swagger-ui .renderedMarkdown p { overflow-wrap: anywhere; }
+}
+@media (prefers-reduced-motion: reduce) {
+  .swagger-ui * { animation: none !important; transition: none !important; }
+}
+";
 
 struct File {
     content_type: &'static str,
@@ -84,9 +130,12 @@ impl Docs {
         let bundle: &'static [u8] = include_bytes!("assets/swagger-ui-bundle.js");
         let preset: &'static [u8] = include_bytes!("assets/swagger-ui-standalone-preset.js");
         let sheet: &'static [u8] = include_bytes!("assets/swagger-ui.css");
+        // A template without code of its own fails only when memory cannot be had.
+        let page = Page { documents: &documents }.render().unwrap_or_default();
         let mut files = BTreeMap::from(
             [
-                ("/docs/", File::new(HTML, OWN_CACHE, PAGE)),
+                ("/docs/", File::new(HTML, OWN_CACHE, page)),
+                ("/docs/docs.css", File::new(SHEET, OWN_CACHE, STYLE)),
                 ("/docs/docs.js", File::new(SCRIPT, OWN_CACHE, script(&documents))),
                 ("/docs/swagger-ui-bundle.js", File::new(SCRIPT, VENDORED_CACHE, bundle)),
                 ("/docs/swagger-ui-standalone-preset.js", File::new(SCRIPT, VENDORED_CACHE, preset)),
@@ -117,7 +166,7 @@ fn script(documents: &[Document]) -> String {
     let urls = serde_json::Value::from(urls);
     format!(
         "window.ui = SwaggerUIBundle({{\n  dom_id: '#swagger-ui',\n  urls: {urls},\n  validatorUrl: null,\n  \
-         deepLinking: true,\n  displayRequestDuration: true,\n  tryItOutEnabled: true,\n  \
+         deepLinking: true,\n  displayRequestDuration: true,\n  defaultModelsExpandDepth: 0,\n  tryItOutEnabled: true,\n  \
          presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset],\n  layout: 'StandaloneLayout'\n}});\n"
     )
 }
@@ -186,6 +235,7 @@ mod tests {
             let response = get(Method::GET, &format!("/docs/{name}"), "").await;
             assert_eq!(response.status(), StatusCode::OK, "{name}");
         }
+        assert!(page.contains("<a href=\"../openapi/pix.json\">PIX &#60;/script&#62;</a>"), "{page}");
         assert!(!page.contains("<script>") && !page.contains("http"), "{page}");
         let script = get(Method::GET, "/docs/docs.js", "").await.into_body().into_string().await.expect("text");
         assert!(script.contains(r#""url":"../openapi/billwerk.json""#), "{script}");

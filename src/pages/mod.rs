@@ -39,14 +39,12 @@ pub enum View {
     /// A code to scan or copy.
     Code {
         refresh: Refresh,
-        amount: String,
         text: String,
         until: Option<String>,
     },
     /// Bank details to transfer to.
     Details {
         refresh: Refresh,
-        amount: String,
         lines: Vec<(String, String)>,
         until: Option<String>,
     },
@@ -60,27 +58,67 @@ pub enum View {
     Trouble(Refresh),
 }
 
-const STYLE: &str = ":root{color-scheme:light dark}\
+/// The look of every page a payer meets, the sandbox PSP's too: one narrow column, the browser's own font, a line of colour
+/// that says with the heading how it stands.
+pub const STYLE: &str = ":root{color-scheme:light dark;--ink:#1b2430;--soft:#566170;--line:#8a94a1;--paper:#fff;\
+--ground:#f2f4f7;--wait:#0b5cad;--good:#1a7a3c;--bad:#b3261e}\
+@media(prefers-color-scheme:dark){:root{--ink:#e9ecf1;--soft:#a9b3c0;--line:#687483;--paper:#1a2028;--ground:#11151a;\
+--wait:#6aaef5;--good:#5dc983;--bad:#f2857d}}\
 *{box-sizing:border-box}\
-body{margin:0;padding:1rem;min-height:100vh;display:flex;align-items:center;justify-content:center;\
-font:1rem/1.5 system-ui,sans-serif;background:Canvas;color:CanvasText}\
-main{width:100%;max-width:28rem;overflow-wrap:anywhere}\
-h1{font-size:1.4rem;line-height:1.25;margin:0 0 .75rem}\
-p{margin:0 0 1rem}\
-a{display:inline-block;padding:.6rem 1rem;border:1px solid;border-radius:.4rem;color:inherit;text-decoration:none}\
-a:focus-visible{outline:3px solid Highlight;outline-offset:2px}\
-code{display:block;padding:.75rem;border:1px dashed;user-select:all;margin:0 0 1rem}\
-dl{margin:0 0 1rem}dt{opacity:.75}dd{margin:0 0 .5rem;font-weight:600;user-select:all}";
+body{margin:0;padding:.75rem;font:1rem/1.5 system-ui,sans-serif;background:var(--ground);color:var(--ink)}\
+main{max-width:27rem;margin:0 auto;padding:1rem;background:var(--paper);border:1px solid var(--line);\
+border-top:.3rem solid var(--wait);border-radius:.5rem;overflow-wrap:anywhere}\
+main.good{border-top-color:var(--good)}main.bad{border-top-color:var(--bad)}\
+@media(min-width:40rem){body{padding-top:12vh}main{padding:2rem}}\
+h1{font-size:1.35rem;line-height:1.25;margin:0 0 .5rem}\
+p{margin:.75rem 0 0}\
+.amount{font-size:1.9rem;line-height:1.25;font-weight:700;font-variant-numeric:tabular-nums;margin:.5rem 0 0}\
+.mark{margin:0 0 1rem;padding:.35rem .25rem;font-size:.9rem;border:2px dashed;text-align:center;font-weight:700}\
+dl{display:grid;grid-template-columns:auto 1fr;gap:.35rem .75rem;margin:1rem 0 0}\
+dt{color:var(--soft)}dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}\
+dd,code{user-select:all}\
+code{display:block;margin:1rem 0 0;padding:.75rem;border:1px dashed}\
+form{margin:1.25rem 0 0}\
+.button{display:block;width:100%;min-height:3rem;margin:.6rem 0 0;padding:.7rem 1rem;border:1px solid var(--line);\
+border-radius:.4rem;background:transparent;color:inherit;font:inherit;text-align:center;text-decoration:none;cursor:pointer}\
+.button:hover{border-color:currentColor}\
+.main{background:#0b5cad;border-color:#0b5cad;color:#fff;font-weight:700}\
+p>.button{margin-top:1.25rem}\
+:focus-visible{outline:3px solid #d97700;outline-offset:2px}";
 
-/// The page may use its own style and nothing else: no script, no frame, no form, no picture.
+/// What a page of ours may do: use its own style and nothing else; no script, no frame, no form, no picture.
 pub fn policy() -> &'static str {
+    static POLICY: LazyLock<String> = LazyLock::new(|| format!("{}; form-action 'none'", policy_with_forms()));
+    &POLICY
+}
+
+/// The same for a page with a form. No `form-action`: browsers apply it to the redirects that follow, and where those end
+/// is the merchant's to say.
+pub fn policy_with_forms() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-        format!(
-            "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
+        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'")
     });
     &POLICY
+}
+
+/// How it stands, as the page's colour says beside its heading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tone {
+    Plain,
+    Good,
+    Bad,
+}
+
+impl Tone {
+    /// The class of the page's `main`.
+    pub fn class(self) -> &'static str {
+        match self {
+            Tone::Plain => "plain",
+            Tone::Good => "good",
+            Tone::Bad => "bad",
+        }
+    }
 }
 
 #[derive(Template)]
@@ -99,12 +137,12 @@ pub fn policy() -> &'static str {
 <style>{{ style|safe }}</style>
 </head>
 <body>
-<main>
+<main class="{{ tone.class() }}">
 <h1>{{ title }}</h1>
-<p role="status">{{ text }}</p>
 {%- if let Some(amount) = amount %}
-<dl><dt>Amount</dt><dd>{{ amount }}</dd></dl>
+<p class="amount">{{ amount }}</p>
 {%- endif %}
+<p role="status">{{ text }}</p>
 {%- if let Some(code) = code %}
 <code>{{ code }}</code>
 {%- endif %}
@@ -119,7 +157,7 @@ pub fn policy() -> &'static str {
 <p>Please pay before {{ until }}.</p>
 {%- endif %}
 {%- if let Some((url, label)) = link %}
-<p><a href="{{ url }}" rel="noreferrer">{{ label }}</a></p>
+<p><a class="button{% if forward %} main{% endif %}" href="{{ url }}" rel="noreferrer">{{ label }}</a></p>
 {%- endif %}
 </main>
 </body>
@@ -128,6 +166,7 @@ pub fn policy() -> &'static str {
 )]
 struct Page<'a> {
     title: &'a str,
+    tone: Tone,
     text: &'a str,
     style: &'static str,
     refresh: Option<(u32, String)>,
@@ -136,11 +175,25 @@ struct Page<'a> {
     lines: &'a [(String, String)],
     until: Option<&'a str>,
     link: Option<(String, &'a str)>,
+    /// The link is what the payer has to do next.
+    forward: bool,
 }
 
 impl<'a> Page<'a> {
-    fn new(title: &'a str, text: &'a str) -> Page<'a> {
-        Page { title, text, style: STYLE, refresh: None, amount: None, code: None, lines: &[], until: None, link: None }
+    fn new(title: &'a str, tone: Tone, text: &'a str) -> Page<'a> {
+        Page {
+            title,
+            tone,
+            text,
+            style: STYLE,
+            refresh: None,
+            amount: None,
+            code: None,
+            lines: &[],
+            until: None,
+            link: None,
+            forward: false,
+        }
     }
 
     fn again(self, refresh: Refresh) -> Page<'a> {
@@ -152,55 +205,55 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The whole page.
-pub fn render(view: &View) -> String {
-    let page = match view {
-        View::Moment(refresh) => {
-            Page::new("One moment, please", "Your payment is being prepared. This page goes on by itself.")
-                .again(*refresh)
-                .link(refresh.url(), "Continue")
-        }
-        View::Waiting { refresh, go_on } => {
-            let page = Page::new(
-                "Waiting for confirmation",
-                "Your payment is not confirmed yet. This page goes on by itself.",
-            )
-            .again(*refresh);
-            match go_on {
-                Some(url) => page.link(url.clone(), "Go on with the payment"),
-                None => page.link(refresh.url(), "Look again"),
-            }
-        }
-        View::Code { refresh, amount, text, until } => Page {
-            amount: Some(amount),
-            code: Some(text),
-            until: until.as_deref(),
-            ..Page::new("Pay with this code", "Copy the code into your banking app. This page goes on by itself.")
-                .again(*refresh)
-        },
-        View::Details { refresh, amount, lines, until } => Page {
-            amount: Some(amount),
-            lines,
-            until: until.as_deref(),
-            ..Page::new("Pay by bank transfer", "Transfer to this account. This page goes on by itself.")
-                .again(*refresh)
-        },
-        View::Done => Page::new("Thank you", "Everything is done. You can close this page."),
-        View::Refused => {
-            Page::new("The payment was declined", "Please go back to the shop and try another way to pay.")
-        }
-        View::Cancelled => Page::new("Cancelled", "Nothing was charged. You can close this page."),
-        View::Expired => {
-            Page::new("The time is over", "Nothing was charged. Please go back to the shop and start again.")
-        }
-        View::Unknown => Page::new("There is no such page", "The address is wrong, or the page is gone."),
-        View::Trouble(refresh) => {
-            Page::new("One moment, please", "We cannot answer right now. This page tries again by itself.")
-                .again(*refresh)
-        }
-    };
+/// The whole page. `amount`: what it is about, as a person reads it; `None` where no money is to move.
+pub fn render(view: &View, amount: Option<&str>) -> String {
+    let page = Page { amount, ..page(view) };
     // A template without code of its own fails only when memory cannot be had.
     page.render().unwrap_or_default()
+}
+
+fn page(view: &View) -> Page<'_> {
+    match view {
+        View::Moment(refresh) => {
+            let text = "Your payment is being prepared. This page goes on by itself.";
+            Page::new("One moment, please", Tone::Plain, text).again(*refresh).link(refresh.url(), "Continue")
+        }
+        View::Waiting { refresh, go_on: Some(url) } => {
+            let text =
+                "Your payment is not finished. You can go on with it, or wait here: this page looks again by itself.";
+            let page = Page::new("Waiting for confirmation", Tone::Plain, text).again(*refresh);
+            Page { forward: true, ..page.link(url.clone(), "Go on with the payment") }
+        }
+        View::Waiting { refresh, go_on: None } => {
+            let text = "Your payment is not confirmed yet. There is nothing more to do: this page goes on by itself.";
+            Page::new("Waiting for confirmation", Tone::Plain, text).again(*refresh).link(refresh.url(), "Look again")
+        }
+        View::Code { refresh, text, until } => {
+            let told = "Copy the code into your banking app. This page goes on by itself.";
+            let page = Page::new("Pay with this code", Tone::Plain, told).again(*refresh);
+            Page { code: Some(text), until: until.as_deref(), ..page }
+        }
+        View::Details { refresh, lines, until } => {
+            let told = "Transfer to this account. This page goes on by itself.";
+            let page = Page::new("Pay by bank transfer", Tone::Plain, told).again(*refresh);
+            Page { lines, until: until.as_deref(), ..page }
+        }
+        View::Done => Page::new("Thank you", Tone::Good, "Everything is done. You can close this page."),
+        View::Refused => {
+            let text = "Please go back to the shop and try another way to pay.";
+            Page::new("The payment was declined", Tone::Bad, text)
+        }
+        View::Cancelled => Page::new("Cancelled", Tone::Plain, "Nothing was charged. You can close this page."),
+        View::Expired => {
+            let text = "Nothing was charged. Please go back to the shop and start again.";
+            Page::new("The time is over", Tone::Bad, text)
+        }
+        View::Unknown => Page::new("There is no such page", Tone::Plain, "The address is wrong, or the page is gone."),
+        View::Trouble(refresh) => {
+            let text = "We cannot answer right now. This page tries again by itself.";
+            Page::new("One moment, please", Tone::Plain, text).again(*refresh)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -214,10 +267,9 @@ mod tests {
             View::Moment(Refresh { seconds: 1, home: false }),
             View::Waiting { refresh, go_on: Some(format!("https://psp.example/pay?a=1&b={evil}")) },
             View::Waiting { refresh, go_on: None },
-            View::Code { refresh, amount: "1.00 EUR".to_owned(), text: evil.clone(), until: Some(evil.clone()) },
+            View::Code { refresh, text: evil.clone(), until: Some(evil.clone()) },
             View::Details {
                 refresh,
-                amount: "1.00 EUR".to_owned(),
                 lines: vec![("IBAN".to_owned(), evil.clone()), (evil, "x".to_owned())],
                 until: None,
             },
@@ -233,7 +285,8 @@ mod tests {
     #[test]
     fn every_page_is_whole_escaped_and_without_script() {
         for view in views() {
-            let html = render(&view);
+            let html = render(&view, Some("1.00 EUR"));
+            assert!(html.contains("<p class=\"amount\">1.00 EUR</p>"));
             assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"), "{view:?}");
             assert!(!html.contains("<script"), "{html}");
             assert!(html.contains("width=device-width") && html.contains("lang=\"en\""));
@@ -252,15 +305,18 @@ mod tests {
                 | View::Trouble(_) => true,
                 View::Done | View::Refused | View::Cancelled | View::Expired | View::Unknown => false,
             };
-            assert_eq!(render(&view).contains("http-equiv=\"refresh\""), waits, "{view:?}");
+            assert_eq!(render(&view, None).contains("http-equiv=\"refresh\""), waits, "{view:?}");
         }
     }
 
     #[test]
     fn the_style_is_the_one_the_policy_allows() {
-        let html = render(&View::Done);
+        let html = render(&View::Done, None);
         let style = html.split("<style>").nth(1).and_then(|rest| rest.split("</style>").next()).expect("a style");
         let hash = BASE64_STANDARD.encode(Sha256::digest(style));
-        assert!(policy().contains(&format!("'sha256-{hash}'")), "{}", policy());
+        for policy in [policy(), policy_with_forms()] {
+            assert!(policy.contains(&format!("'sha256-{hash}'")), "{policy}");
+        }
+        assert!(policy().contains("form-action 'none'") && !policy_with_forms().contains("form-action"));
     }
 }

@@ -161,14 +161,15 @@ impl Store {
         found.iter().map(|model| self.open_settings(model)).collect()
     }
 
-    /// The key with this hash, unless it was revoked or its tenant is not active.
-    pub async fn key_by_hash(&self, hash: &str) -> Result<Option<ApiKey>, StoreError> {
+    /// The key with this hash and its default connection, unless it was revoked. One read: every request begins with it.
+    pub async fn key_by_hash(&self, hash: &str) -> Result<Option<(ApiKey, Connection)>, StoreError> {
         let found = api_keys::Entity::find()
             .filter(api_keys::Column::KeyHash.eq(hash))
             .filter(api_keys::Column::RevokedAt.is_null())
+            .find_also_related(connections::Entity)
             .one(self.reader())
             .await?;
-        Ok(found.map(ApiKey::from))
+        Ok(found.and_then(|(key, connection)| Some((ApiKey::from(key), Connection::from(connection?)))))
     }
 }
 

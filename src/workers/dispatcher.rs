@@ -1,10 +1,13 @@
 //! Events get their position after they are committed, and deliveries are derived from them in the same unit: exactly
 //! once, because an event gets a position once.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use rialto_adapters::port::Duration;
 use uuid::Uuid;
 
-use crate::core::event::WebhookType;
+use crate::core::event::{EventType, WebhookType};
 use crate::flow::{Engine, FlowError};
 use crate::profiles::{Profile, billwerk};
 use crate::store::Unit;
@@ -15,32 +18,70 @@ use crate::store::events::{self, Event};
 const LEASE: &str = "dispatcher";
 const LEASE_FOR: Duration = Duration::from_secs(15);
 
-/// Dispatches what is new. True if there may be more.
-pub async fn sweep(engine: &Engine, node: Uuid) -> Result<bool, FlowError> {
-    let new = engine.store.events_undispatched().await?;
-    if new.is_empty() || !engine.store.acquire(LEASE, node, LEASE_FOR).await? {
-        return Ok(false);
+/// A renewal is a write: the lease is renewed only once less than this is left of it.
+const LEASE_LEFT: Duration = Duration::from_secs(5);
+
+pub struct Dispatcher {
+    engine: Engine,
+    node: Uuid,
+    /// Until when this node has the lease, in milliseconds; 0 while it has not.
+    held_until: AtomicI64,
+}
+
+/// Endpoints that the unit being built opens.
+type Opened = HashMap<(Uuid, String), Uuid>;
+
+impl Dispatcher {
+    pub fn new(engine: Engine) -> Dispatcher {
+        let node = engine.clock.new_id();
+        Dispatcher { engine, node, held_until: AtomicI64::new(0) }
     }
-    let mut position = engine.store.events_last_position().await?;
-    for event in &new {
-        let mut unit = Unit::new("dispatch");
-        events::give_position(&mut unit, event.id, position + 1);
-        derive(engine, &mut unit, event).await?;
-        match engine.store.run(unit).await? {
-            Ok(()) => position += 1,
-            // Another node has dispatched it, or opened the endpoint: see what is stored.
-            Err(refusal) => {
-                tracing::debug!(event = %event.id, ?refusal, "dispatched elsewhere");
-                return Ok(true);
-            }
+
+    /// Dispatches what is new, in one unit. True if there may be more.
+    pub async fn sweep(&self) -> Result<bool, FlowError> {
+        let engine = &self.engine;
+        let new = engine.store.events_undispatched().await?;
+        if new.is_empty() || !self.leads().await? {
+            return Ok(false);
         }
+        let mut position = engine.store.events_last_position().await?;
+        let (mut unit, mut opened) = (Unit::new("dispatch"), Opened::new());
+        for event in &new {
+            position += 1;
+            events::give_position(&mut unit, event.id, position);
+            derive(engine, &mut unit, &mut opened, event).await?;
+        }
+        // Refused: another node has dispatched some of them, or has opened an endpoint. See what is stored now.
+        if let Err(refusal) = engine.store.run(unit).await? {
+            tracing::debug!(?refusal, "dispatched elsewhere");
+        }
+        engine.nudges.outbox.notify_one();
+        Ok(true)
     }
-    engine.nudges.outbox.notify_one();
-    Ok(true)
+
+    async fn leads(&self) -> Result<bool, FlowError> {
+        let clock = &self.engine.clock;
+        if clock.after(LEASE_LEFT).0 < self.held_until.load(Ordering::Relaxed) {
+            return Ok(true);
+        }
+        let until = clock.after(LEASE_FOR);
+        let leads = self.engine.store.acquire(LEASE, self.node, LEASE_FOR).await?;
+        self.held_until.store(if leads { until.0 } else { 0 }, Ordering::Relaxed);
+        Ok(leads)
+    }
+
+    /// Lets another node go on at once.
+    pub async fn release(&self) -> Result<(), FlowError> {
+        Ok(self.engine.store.release(LEASE, self.node).await?)
+    }
 }
 
 /// The deliveries of an event.
-async fn derive(engine: &Engine, unit: &mut Unit, event: &Event) -> Result<(), FlowError> {
+async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &Event) -> Result<(), FlowError> {
+    if event.event_type == EventType::Created {
+        // Nobody is told what he has just asked for.
+        return Ok(());
+    }
     let Some(intent) = engine.store.intent(event.tenant_id, event.intent_id).await? else { return Ok(()) };
     let (Some(url), Some(webhook_type)) = (&intent.notify_url, event.event_type.webhook_type(intent.kind)) else {
         return Ok(());
@@ -53,7 +94,7 @@ async fn derive(engine: &Engine, unit: &mut Unit, event: &Event) -> Result<(), F
     };
     let profile = Profile::Billwerk;
     let now = engine.clock.now();
-    let endpoint_id = endpoint_for(engine, unit, event.tenant_id, url, profile).await?;
+    let endpoint_id = endpoint_for(engine, unit, opened, event.tenant_id, url).await?;
     let give_up_after = profile.schedule().total.unwrap_or_default();
     deliveries::want(
         unit,
@@ -86,15 +127,20 @@ async fn derive(engine: &Engine, unit: &mut Unit, event: &Event) -> Result<(), F
 async fn endpoint_for(
     engine: &Engine,
     unit: &mut Unit,
+    opened: &mut Opened,
     tenant: Uuid,
     url: &str,
-    profile: Profile,
 ) -> Result<Uuid, FlowError> {
     let origin = url::Url::parse(url).map_or_else(|_| url.to_owned(), |url| url.origin().ascii_serialization());
+    let profile = Profile::Billwerk;
+    if let Some(id) = opened.get(&(tenant, origin.clone())) {
+        return Ok(*id);
+    }
     if let Some(endpoint) = engine.store.endpoint(tenant, &origin, profile.as_str()).await? {
         return Ok(endpoint.id);
     }
     let id = engine.clock.new_id();
+    opened.insert((tenant, origin.clone()), id);
     let endpoint = Endpoint { id, tenant_id: tenant, profile: profile.as_str().to_owned(), origin, url: None };
     deliveries::open_endpoint(unit, &endpoint, engine.clock.now());
     Ok(id)

@@ -27,6 +27,9 @@ use crate::wire::Poster;
 /// A worker looks at least this often, nudged or not: what another node has stored, and what has become due.
 const TICK: Duration = Duration::from_millis(500);
 
+/// How long the dispatcher waits for more to dispatch.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// The expiry worker's: nobody waits for it to the second.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
 
@@ -42,13 +45,25 @@ pub struct Workers {
 pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>) -> Workers {
     let mut tasks = JoinSet::new();
     let nudges = engine.nudges.clone();
-    let node = engine.clock.new_id();
     tasks.spawn(every(engine.clone(), TICK, nudges.inbox, stop.clone(), |engine| async move {
         inbox::sweep(&engine).await
     }));
-    tasks.spawn(every(engine.clone(), TICK, nudges.dispatcher, stop.clone(), move |engine| async move {
-        dispatcher::sweep(&engine, node).await
-    }));
+    let dispatcher = Arc::new(dispatcher::Dispatcher::new(engine.clone()));
+    let sweeps = dispatcher.clone();
+    let dispatching = every(engine.clone(), TICK, nudges.dispatcher, stop.clone(), move |engine| {
+        let dispatcher = sweeps.clone();
+        async move {
+            // What happens together is told together, and not in the way of the payment it happens to.
+            engine.clock.sleep(GATHER).await;
+            dispatcher.sweep().await
+        }
+    });
+    tasks.spawn(async move {
+        dispatching.await;
+        if let Err(error) = dispatcher.release().await {
+            tracing::debug!(%error, "the lease ends by itself");
+        }
+    });
     let outbox = Arc::new(outbox::Outbox::new(engine.clone(), poster));
     tasks.spawn(every(engine.clone(), TICK, nudges.outbox, stop.clone(), move |_| {
         let outbox = outbox.clone();

@@ -5,7 +5,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode, header};
 use poem::web::Data;
 use poem::{EndpointExt, Request, Response, get, handler};
-use rialto_adapters::port::{NextAction, Reason};
+use rialto_adapters::port::{Kind, NextAction, Reason};
 use tokio::time::timeout;
 
 use super::errors::Failure;
@@ -29,6 +29,8 @@ pub const PATH: &str = "/r/:token";
 /// away or a bank decides.
 const SOON_S: u32 = 1;
 const LATER_S: u32 = 3;
+/// And seldom where there is something to read, copy or press: a page that loads again loses selection and focus.
+const READ_S: u32 = 10;
 
 /// Longest token looked at; ours have 48 characters.
 const TOKEN_MAX: usize = 100;
@@ -76,18 +78,19 @@ impl Journey {
 async fn serve(request: &Request, api: Data<&Billwerk>) -> Response {
     let journey = Journey::of(request.uri().query());
     match api.step(request.raw_path_param("token").unwrap_or_default(), journey).await {
-        Ok(Step::Show(view)) => html(StatusCode::OK, &view),
-        Ok(Step::Unknown) => html(StatusCode::NOT_FOUND, &View::Unknown),
+        Ok(Step::Show(view, amount)) => html(StatusCode::OK, &view, amount.as_deref()),
+        Ok(Step::Unknown) => html(StatusCode::NOT_FOUND, &View::Unknown, None),
         Ok(Step::Go(url)) => forward(&url),
         // Logged where it came from.
-        Err(_) => html(StatusCode::SERVICE_UNAVAILABLE, &View::Trouble(journey.again(LATER_S))),
+        Err(_) => html(StatusCode::SERVICE_UNAVAILABLE, &View::Trouble(journey.again(LATER_S)), None),
     }
 }
 
 /// What the browser gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
-    Show(View),
+    /// With what it is about.
+    Show(View, Option<String>),
     Go(String),
     Unknown,
 }
@@ -141,9 +144,10 @@ impl Billwerk {
 /// Pure: what comes next. `allowed` says which addresses of the PSP's a browser may be led to.
 fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
     let details = &intent.details;
+    let show = |view| Step::Show(view, amount_of(main));
     let end = |urls: [&Option<String>; 2], view| match urls.into_iter().flatten().next() {
         Some(url) => Step::Go(url.clone()),
-        None => Step::Show(view),
+        None => show(view),
     };
     match intent.state {
         IntentState::Done => end([&details.success_url, &None], View::Done),
@@ -154,7 +158,10 @@ fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: imp
         IntentState::Closed(ClosedBy::Cancelled) => end([&details.abort_url, &details.error_url], View::Cancelled),
         IntentState::Closed(ClosedBy::Expired) => end([&details.error_url, &details.abort_url], View::Expired),
         IntentState::Open => match main.state {
-            State::Pending(_) => pending(main, journey, allowed),
+            State::Pending(_) => match pending(main, journey, allowed) {
+                Pending::Go(url) => Step::Go(url),
+                Pending::Show(view) => show(view),
+            },
             // On its way to the PSP, or, for a moment, decided without the intent having followed.
             State::Created
             | State::Submitted
@@ -163,41 +170,46 @@ fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: imp
             | State::Succeeded
             | State::Declined(_)
             | State::Expired
-            | State::Cancelled => Step::Show(View::Moment(journey.again(SOON_S))),
+            | State::Cancelled => show(View::Moment(journey.again(SOON_S))),
         },
     }
 }
 
-fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
-    let refresh = journey.again(LATER_S);
-    let waiting = |go_on| Step::Show(View::Waiting { refresh, go_on });
+/// What the page says the money is; nothing where means are only kept.
+fn amount_of(main: &Transaction) -> Option<String> {
+    (main.kind != Kind::StoreMeans && main.amount.minor > 0).then(|| map::shown(main.amount))
+}
+
+/// What a payer is to do whom the PSP waits for.
+enum Pending {
+    Go(String),
+    Show(View),
+}
+
+fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Pending {
+    let refresh = journey.again(READ_S);
+    let waiting = || Pending::Show(View::Waiting { refresh: journey.again(LATER_S), go_on: None });
     match &main.next {
         Some(NextAction::Redirect { url }) if !allowed(url) => {
             tracing::error!(transaction = %main.id, "the PSP's page has an address no browser is sent to");
-            waiting(None)
+            waiting()
         }
         Some(NextAction::Redirect { url }) => match journey {
-            Journey::Out => Step::Go(url.clone()),
-            Journey::Back | Journey::Home => waiting(Some(url.clone())),
+            Journey::Out => Pending::Go(url.clone()),
+            Journey::Back | Journey::Home => Pending::Show(View::Waiting { refresh, go_on: Some(url.clone()) }),
         },
-        Some(NextAction::ShowCode { text, expires_at }) => Step::Show(View::Code {
-            refresh,
-            amount: map::shown(main.amount),
-            text: text.clone(),
-            until: expires_at.map(map::minute),
-        }),
-        Some(NextAction::ShowDetails { lines, expires_at }) => Step::Show(View::Details {
-            refresh,
-            amount: map::shown(main.amount),
-            lines: lines.clone(),
-            until: expires_at.map(map::minute),
-        }),
-        Some(NextAction::Wait) | None => waiting(None),
+        Some(NextAction::ShowCode { text, expires_at }) => {
+            Pending::Show(View::Code { refresh, text: text.clone(), until: expires_at.map(map::minute) })
+        }
+        Some(NextAction::ShowDetails { lines, expires_at }) => {
+            Pending::Show(View::Details { refresh, lines: lines.clone(), until: expires_at.map(map::minute) })
+        }
+        Some(NextAction::Wait) | None => waiting(),
     }
 }
 
-fn html(status: StatusCode, view: &View) -> Response {
-    guarded(status).content_type("text/html; charset=utf-8").body(pages::render(view))
+fn html(status: StatusCode, view: &View, amount: Option<&str>) -> Response {
+    guarded(status).content_type("text/html; charset=utf-8").body(pages::render(view, amount))
 }
 
 /// `See Other`: whatever the browser did to come here, it goes on with a GET.

@@ -8,11 +8,11 @@ use rialto_adapters::port::{Kind, Money};
 use super::dto::{PaymentErrorCode as Code, PaymentRequestDto, PaymentResponseDto, PublicPaymentProviderRole as Role};
 use super::errors::Failure;
 use super::once::{Asked, PAYMENT, PREAUTH};
-use super::preauth::{able, account, method_of, usable};
+use super::preauth::{able, account, method_of, under, usable};
 use super::{Billwerk, map};
 use crate::core::intent::{ClosedBy, IntentKind, IntentState};
 use crate::core::transaction::State;
-use crate::flow::accept::{Wish, Work};
+use crate::flow::accept::{Under, Wish, Work};
 use crate::flow::identity::Caller;
 use crate::store::forms::Details;
 use crate::store::intents::Intent;
@@ -110,6 +110,7 @@ impl Billwerk {
         if !capability.partial && wanted.money != whole {
             return Err(Failure::amount(format!("only the whole can be captured: {}", map::shown(whole))));
         }
+        let agreement = intent.agreement_id.map(Under::Known);
         Ok(Way { caller, method: parent.method, agreement, work: Work::Capture(Box::new(parent)) })
     }
 
@@ -128,7 +129,7 @@ impl Billwerk {
             }
             Err(failure) => return Err(failure),
         }
-        Ok(Way { caller, method, agreement: wanted.agreement.clone(), work: Work::Charge })
+        Ok(Way { caller, method, agreement: under(agreement, wanted.agreement.as_deref()), work: Work::Charge })
     }
 }
 
@@ -136,7 +137,7 @@ impl Billwerk {
 struct Way {
     caller: Caller,
     method: MethodName,
-    agreement: Option<String>,
+    agreement: Option<Under>,
     work: Work,
 }
 

@@ -14,7 +14,7 @@ use super::errors::Failure;
 use super::once::{Asked, PREAUTH};
 use super::{Billwerk, map};
 use crate::core::intent::IntentKind;
-use crate::flow::accept::{Wish, Work};
+use crate::flow::accept::{Under, Wish, Work};
 use crate::flow::cancel::Cancelled;
 use crate::flow::identity::Caller;
 use crate::flow::limits::PAYER_PAGE_OPEN_FOR;
@@ -98,7 +98,7 @@ impl Billwerk {
             kind: IntentKind::Preauth,
             amount: wanted.money,
             method,
-            agreement: wanted.agreement.clone(),
+            agreement: under(agreement, wanted.agreement.as_deref()),
             details,
             notify_url,
             page_until: interactive.then(|| self.engine.clock.after(PAYER_PAGE_OPEN_FOR)),
@@ -136,6 +136,14 @@ fn cancellation(cancelled: Cancelled) -> Result<PaymentCancellationStatus, Failu
             Err(Failure::precondition("it is captured, or being captured; refund the payment instead"))
         }
         Cancelled::Ended => Err(Failure::precondition("it was refused or has expired, so nothing is reserved")),
+    }
+}
+
+/// The agreement as the flows take it: the one that was read, else the one the caller names.
+pub(super) fn under(agreement: Option<Agreement>, name: Option<&str>) -> Option<Under> {
+    match (agreement, name) {
+        (Some(agreement), _) => Some(Under::Known(agreement.id)),
+        (None, name) => name.map(|name| Under::Named(name.to_owned())),
     }
 }
 

@@ -98,7 +98,9 @@ impl Billwerk {
     pub(super) async fn show_payment(&self, intent: &Intent) -> Result<PaymentResponseDto, Failure> {
         let main = self.main_of(intent).await?;
         let status = status(intent, &main, CancelledBy::Payer)?;
-        let movements = self.engine.store.movements(intent.tenant_id, main.id).await?;
+        let movements = async { Ok(self.engine.store.movements(intent.tenant_id, main.id).await?) };
+        let (movements, last_updated, bearer) =
+            tokio::try_join!(movements, self.last_change(intent, &main), self.bearer(intent))?;
         let paid = main.state == State::Succeeded;
         Ok(PaymentResponseDto {
             transaction_id: intent.caller_key.clone(),
@@ -106,13 +108,13 @@ impl Billwerk {
             psp_transaction_id: main.theirs.clone(),
             currency: intent.amount.currency.code().to_owned(),
             requested_amount: intent.amount.into(),
-            last_updated: map::moment(self.last_change(intent, &main).await?),
+            last_updated: map::moment(last_updated),
             status,
             payments: movements.iter().filter(|m| m.kind == MovementKind::Paid).map(payment_item).collect(),
             chargebacks: movements.iter().filter(|m| m.kind == MovementKind::ChargedBack).map(chargeback).collect(),
             refunded_amount: minor(main.counters.refunded, intent.amount),
             refundable_amount: minor(if paid { main.counters.available_to_refund() } else { 0 }, intent.amount),
-            bearer: self.bearer(intent).await?,
+            bearer,
             due_date: None,
         })
     }

@@ -4,13 +4,13 @@ use askama::Template;
 use poem::http::{StatusCode, header};
 use poem::web::{Data, Path};
 use poem::{Endpoint, EndpointExt, Response, Route, get, handler};
-use rialto_adapters::port::notice::hex;
 use rialto_adapters::port::{Currency, Money};
-use rialto_adapters::sandbox::contract::{kind, stage, state};
+use rialto_adapters::sandbox::contract::{Transaction, kind, reason, stage, state};
 
 use super::SandboxPsp;
 use super::model::Stored;
 use super::verbs::{self, Choice};
+use crate::pages::{self, Tone};
 use crate::store::StoreError;
 use crate::store::sandbox_psp as table;
 
@@ -27,57 +27,53 @@ pub fn routes(psp: SandboxPsp) -> impl Endpoint<Output = Response> {
 #[derive(Template)]
 #[template(
     ext = "html",
-    source = r##"<!doctype html>
+    source = r##"<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="robots" content="noindex">
-<title>{{ title }}</title>
-<style nonce="{{ nonce }}">
-:root { color-scheme: light dark; }
-* { box-sizing: border-box; }
-body { margin: 0; padding: 1rem; font: 1rem/1.5 system-ui, sans-serif; background: Canvas; color: CanvasText; }
-main { max-width: 24rem; margin: 0 auto; }
-.mark { margin: 0; padding: .25rem .5rem; border: 2px dashed; text-align: center; font-size: .875rem; }
-h1 { font-size: 1.25rem; margin: 1rem 0 .5rem; }
-.amount { font-size: 2rem; font-weight: 700; margin: 0; overflow-wrap: anywhere; }
-p { overflow-wrap: anywhere; }
-dl { display: grid; grid-template-columns: auto 1fr; gap: .25rem 1rem; margin: 1rem 0; }
-dd { margin: 0; text-align: right; font-variant-numeric: tabular-nums; }
-button { display: block; width: 100%; min-height: 3rem; margin: .5rem 0; font: inherit; border: 1px solid; border-radius: .5rem; background: transparent; color: inherit; cursor: pointer; }
-.main { background: #0b5cad; border-color: #0b5cad; color: #fff; font-weight: 700; }
-:focus-visible { outline: 3px solid #f90; outline-offset: 2px; }
-</style>
+<meta name="robots" content="noindex, nofollow">
+<title>{{ title }} – Sandbox</title>
+<style>{{ style|safe }}</style>
 </head>
 <body>
-<main>
+<main class="{{ tone.class() }}">
 <p class="mark">Sandbox: no real money moves</p>
 <h1>{{ title }}</h1>
-{% if let Some(amount) = amount %}<p class="amount">{{ amount }}</p>{% endif %}
-{% if !description.is_empty() %}<p>{{ description }}</p>{% endif %}
-{% if open %}
+{%- if let Some(amount) = amount %}
+<p class="amount">{{ amount }}</p>
+{%- endif %}
+{%- if !description.is_empty() %}
+<p>{{ description }}</p>
+{%- endif %}
+{%- if open %}
 <dl>
 <dt>Test card</dt><dd>4242 4242 4242 4242</dd>
 <dt>Expires</dt><dd>12/2034</dd>
 <dt>Holder</dt><dd>Test Payer</dd>
 </dl>
-{% if stores %}<p>The card is kept for later payments to this merchant.</p>{% endif %}
+{%- if stores %}
+<p>The card is kept for later payments to this merchant.</p>
+{%- endif %}
 <form method="post">
-<button class="main" name="choice" value="approve">Approve</button>
-<button name="choice" value="decline">Decline</button>
-<button name="choice" value="abort">Abort and go back</button>
+<button class="button main" name="choice" value="approve">Approve</button>
+<button class="button" name="choice" value="decline">Decline</button>
+<button class="button" name="choice" value="abort">Abort and go back</button>
 </form>
-{% else %}
+{%- else %}
 <p role="status">{{ told }}</p>
-{% if let Some(url) = back %}<p><a href="{{ url }}" rel="noreferrer">Back to the merchant</a></p>{% endif %}
-{% endif %}
+{%- if let Some(url) = back %}
+<p><a class="button main" href="{{ url }}" rel="noreferrer">Back to the merchant</a></p>
+{%- endif %}
+{%- endif %}
 </main>
 </body>
-</html>"##
+</html>
+"##
 )]
 struct Page<'a> {
-    nonce: &'a str,
+    style: &'static str,
+    tone: Tone,
     title: &'a str,
     amount: Option<String>,
     description: &'a str,
@@ -91,9 +87,9 @@ struct Page<'a> {
 #[handler]
 async fn show(Path(session): Path<String>, Data(psp): Data<&SandboxPsp>) -> Response {
     match read(psp, &session).await {
-        Ok(Some(stored)) => page(psp, &stored),
-        Ok(None) => gone(psp),
-        Err(why) => failed(psp, &why),
+        Ok(Some(stored)) => page(&stored),
+        Ok(None) => gone(),
+        Err(why) => failed(&why),
     }
 }
 
@@ -108,7 +104,7 @@ async fn decide(Path(session): Path<String>, Data(psp): Data<&SandboxPsp>, body:
         Some(_) | None => return show_again(psp, &session).await,
     };
     if session.len() != SESSION_LENGTH {
-        return gone(psp);
+        return gone();
     }
     let at_psp = psp.clone();
     // In a task of its own: a browser that goes away does not break it off.
@@ -121,19 +117,19 @@ async fn decide(Path(session): Path<String>, Data(psp): Data<&SandboxPsp>, body:
                 .header(header::CACHE_CONTROL, "no-store")
                 .header(header::REFERRER_POLICY, "no-referrer")
                 .finish(),
-            None => page(psp, &stored),
+            None => page(&stored),
         },
-        Ok(Ok(None)) => gone(psp),
-        Ok(Err(why)) => failed(psp, &why),
-        Err(_) => failed(psp, &StoreError::Busy),
+        Ok(Ok(None)) => gone(),
+        Ok(Err(why)) => failed(&why),
+        Err(_) => failed(&StoreError::Busy),
     }
 }
 
 async fn show_again(psp: &SandboxPsp, session: &str) -> Response {
     match read(psp, session).await {
-        Ok(Some(stored)) => page(psp, &stored),
-        Ok(None) => gone(psp),
-        Err(why) => failed(psp, &why),
+        Ok(Some(stored)) => page(&stored),
+        Ok(None) => gone(),
+        Err(why) => failed(&why),
     }
 }
 
@@ -150,40 +146,54 @@ fn back(stored: &Stored) -> Option<&str> {
     ["http", "https"].contains(&url.scheme()).then_some(stored.return_url.as_str())
 }
 
-fn page(psp: &SandboxPsp, stored: &Stored) -> Response {
+fn page(stored: &Stored) -> Response {
     let told = &stored.transaction;
     let open = stored.is_pending() && told.stage.as_deref() == Some(stage::AWAITING_PAYER);
-    let end = match told.state.as_str() {
-        state::PENDING => "Approved. The confirmation will follow.",
-        state::AUTHORISED | state::SUCCEEDED => "Approved.",
-        state::DECLINED => "Not approved.",
-        state::EXPIRED => "The time to approve has passed.",
-        _ => "Cancelled by the merchant.",
-    };
+    let (tone, title, end) = if open { (Tone::Plain, asked(&told.kind), "") } else { ended(told) };
     let amount = Currency::parse(&told.currency).filter(|_| told.kind != kind::MEANS);
     let amount = amount.map(|currency| Money::new(told.amount, currency).to_string());
-    let title = match told.kind.as_str() {
-        kind::PREAUTH => "Approve a reservation",
-        kind::MEANS => "Store a card",
-        _ => "Approve a payment",
-    };
     let page = Page {
-        nonce: "",
+        style: pages::STYLE,
+        tone,
         title,
         amount,
         description: &stored.description,
         open,
-        stores: stored.store_means,
+        stores: stored.store_means && told.kind != kind::MEANS,
         told: end,
         back: back(stored),
     };
-    respond(psp, StatusCode::OK, page)
+    respond(StatusCode::OK, &page)
 }
 
-fn message(psp: &SandboxPsp, status: StatusCode, told: &str) -> Response {
+/// What the payer is asked for.
+fn asked(kind: &str) -> &'static str {
+    match kind {
+        kind::PREAUTH => "Approve a reservation",
+        kind::MEANS => "Store a card",
+        _ => "Approve a payment",
+    }
+}
+
+/// Heading and text of a page on which nothing is to be chosen any more.
+fn ended(told: &Transaction) -> (Tone, &'static str, &'static str) {
+    match told.state.as_str() {
+        state::PENDING => (Tone::Good, "Approved", "The confirmation will follow."),
+        state::AUTHORISED | state::SUCCEEDED => (Tone::Good, "Approved", "There is nothing more to do here."),
+        state::DECLINED if told.reason.as_deref() == Some(reason::ABORTED_BY_PAYER) => {
+            (Tone::Plain, "Aborted", "You left without paying.")
+        }
+        state::DECLINED => (Tone::Bad, "Declined", "The payment was not approved."),
+        state::EXPIRED => (Tone::Bad, "Expired", "The time to approve has passed."),
+        _ => (Tone::Plain, "Cancelled", "The merchant has cancelled the payment."),
+    }
+}
+
+fn message(status: StatusCode, title: &str, told: &str) -> Response {
     let page = Page {
-        nonce: "",
-        title: "Sandbox",
+        style: pages::STYLE,
+        tone: Tone::Plain,
+        title,
         amount: None,
         description: "",
         open: false,
@@ -191,28 +201,24 @@ fn message(psp: &SandboxPsp, status: StatusCode, told: &str) -> Response {
         told,
         back: None,
     };
-    respond(psp, status, page)
+    respond(status, &page)
 }
 
-fn gone(psp: &SandboxPsp) -> Response {
-    message(psp, StatusCode::NOT_FOUND, "There is no such payment.")
+fn gone() -> Response {
+    message(StatusCode::NOT_FOUND, "There is no such payment", "The address is wrong, or the payment is gone.")
 }
 
-fn failed(psp: &SandboxPsp, why: &StoreError) -> Response {
+fn failed(why: &StoreError) -> Response {
     tracing::error!(error = %why, "the sandbox PSP's page failed");
-    message(psp, StatusCode::SERVICE_UNAVAILABLE, "That did not work. Please reload the page.")
+    message(StatusCode::SERVICE_UNAVAILABLE, "That did not work", "Please reload the page.")
 }
 
-/// Renders with a content policy that allows nothing but this page's own style. No `form-action`: browsers apply it to
-/// the redirects that follow, and where those end is the merchant's to say.
-fn respond(psp: &SandboxPsp, status: StatusCode, page: Page<'_>) -> Response {
-    let nonce = hex(&psp.clock().random::<16>());
-    let policy = format!("default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; frame-ancestors 'none'");
-    match (Page { nonce: &nonce, ..page }).render() {
+fn respond(status: StatusCode, page: &Page<'_>) -> Response {
+    match page.render() {
         Ok(html) => Response::builder()
             .status(status)
             .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, policy)
+            .header(header::CONTENT_SECURITY_POLICY, pages::policy_with_forms())
             .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
             .header(header::REFERRER_POLICY, "no-referrer")
             .header(header::CACHE_CONTROL, "no-store")

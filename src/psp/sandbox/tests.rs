@@ -339,7 +339,7 @@ async fn a_payer_approves_declines_or_goes_away() {
             assert!(next.contains(&format!("\"http://127.0.0.1:8080/sandbox/pay/{session}\"")), "{next}");
             let (status, policy, html) = world.page(&session).await;
             assert_eq!(status, StatusCode::OK);
-            assert!(policy.starts_with("default-src 'none'; style-src 'nonce-"), "{policy}");
+            assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
             assert!(html.contains("Order &#60;1&#62;") && html.contains("EUR") && html.contains("4242"), "{html}");
             let went = world.post(&session, choice).await;
             assert_eq!(went, (StatusCode::SEE_OTHER, "https://shop.example/return?a=1&b=2".to_owned()));

@@ -4,6 +4,9 @@
 /// derive takes a literal.
 macro_rules! entity {
     ($module:ident $table:literal { $($field:ident: $type:ty),* $(,)? }) => {
+        entity!($module $table { $($field: $type,)* } {});
+    };
+    ($module:ident $table:literal { $($field:ident: $type:ty),* $(,)? } { $($relation:tt)* }) => {
         pub mod $module {
             use sea_orm::entity::prelude::*;
 
@@ -16,11 +19,20 @@ macro_rules! entity {
             }
 
             #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
-            pub enum Relation {}
+            pub enum Relation {
+                $($relation)*
+            }
 
             impl ActiveModelBehavior for ActiveModel {}
         }
     };
+}
+
+impl sea_orm::Related<connections::Entity> for api_keys::Entity {
+    fn to() -> sea_orm::RelationDef {
+        use sea_orm::RelationTrait;
+        api_keys::Relation::Connection.def()
+    }
 }
 
 pub mod connection_settings {
@@ -73,6 +85,13 @@ entity!(api_keys "api_keys" {
     all_events: bool,
     created_at: i64,
     revoked_at: Option<i64>,
+} {
+    #[sea_orm(
+        belongs_to = "super::connections::Entity",
+        from = "Column::ConnectionId",
+        to = "super::connections::Column::Id"
+    )]
+    Connection,
 });
 
 entity!(agreements "agreements" {
