@@ -9,10 +9,12 @@ mod line;
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::StreamExt;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt};
 use poem::error::ResponseError;
 use poem::http::header::HeaderName;
 use poem::http::{HeaderValue, Method, StatusCode};
@@ -232,20 +234,48 @@ fn cut(text: &str) -> String {
     text.chars().take(LOGGED_PATH_MAX).collect()
 }
 
+/// How much of a body that nobody wanted is read all the same, and for how long. A connection that is closed while its
+/// client still writes is reset, and the client sees that instead of its 401 or 413.
+const LINGER_BYTES_MAX: usize = 32 * 1024 * 1024;
+const LINGER_FOR: Duration = Duration::from_secs(2);
+
+type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+/// A body that is being read. What is left of it when its reader has had enough is thrown away as it comes.
+struct Arriving(Option<Chunks>);
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        // Without a runtime there is no connection either.
+        let (Some(mut left), Ok(runtime)) = (self.0.take(), tokio::runtime::Handle::try_current()) else { return };
+        let to_its_end = async move {
+            let mut bytes = 0;
+            while let (true, Some(Ok(chunk))) = (bytes <= LINGER_BYTES_MAX, left.next().await) {
+                bytes += chunk.len();
+            }
+        };
+        runtime.spawn(tokio::time::timeout(LINGER_FOR, to_its_end));
+    }
+}
+
 /// A request body that fails with `TimedOut` when it has not arrived in time.
 fn timed(body: Body, within: Duration) -> Body {
     if body.is_empty() {
         return body;
     }
     let deadline = Instant::now() + within;
-    let chunks = Box::pin(body.into_bytes_stream());
-    Body::from_bytes_stream(futures_util::stream::unfold(Some(chunks), move |chunks| async move {
-        let mut chunks = chunks?;
-        match tokio::time::timeout_at(deadline, chunks.next()).await {
-            Ok(Some(chunk)) => Some((chunk, Some(chunks))),
+    let arriving = Arriving(Some(Box::pin(body.into_bytes_stream())));
+    Body::from_bytes_stream(futures_util::stream::unfold(arriving, move |mut arriving| async move {
+        let next = tokio::time::timeout_at(deadline, arriving.0.as_mut()?.next()).await;
+        let end = match next {
+            Ok(Some(Ok(chunk))) => return Some((Ok(chunk), arriving)),
+            Ok(Some(Err(error))) => Some(error),
             Ok(None) => None,
-            Err(late) => Some((Err(io::Error::new(io::ErrorKind::TimedOut, late)), None)),
-        }
+            Err(late) => Some(io::Error::new(io::ErrorKind::TimedOut, late)),
+        };
+        // Nothing more is to be had.
+        arriving.0 = None;
+        end.map(|error| (Err(error), arriving))
     }))
 }
 

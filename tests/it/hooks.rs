@@ -232,7 +232,7 @@ async fn a_notice_about_what_is_not_known_yet_waits_for_it() {
         let path = format!("/api/Payment/{payment}");
         let (_, body) = world.bw.get(&path).await;
         assert_eq!(body["status"], json!("Pending"), "{body}");
-        let charged_back = |(_, body): &(u16, Value)| body["refundableAmount"].to_string() == "20.22";
+        let charged_back = |(_, body): &(u16, Value)| body["refundableAmount"] == json!(20.22);
         world.bw.get_until(&path, "charged back", charged_back).await;
         world.server.until("one left", async || world.in_state(NoticeState::Parked).await == 1).await;
         let left = world.notices().await.into_iter().find(|n| n.state == NoticeState::Parked).expect("it is listed");

@@ -161,6 +161,35 @@ async fn a_body_that_does_not_come_is_given_up() {
     assert_eq!(response.into_body().into_string().await.expect("text"), "whole");
 }
 
+/// Its client writes all of it before it looks for an answer: far more than the buffers between them hold.
+#[tokio::test]
+async fn too_large_a_body_is_still_told_so() {
+    const SENT: usize = 16 * 1024 * 1024;
+    let edge = edge(Limits::default());
+    let handler = make(|request: Request| async move {
+        let (request, mut body) = request.split();
+        Ok::<_, poem::Error>(read_bytes(&request, &mut body, 100).await?.to_vec())
+    });
+    let app = edge.observed(mapped(edge.detached(handler), Plain));
+    let acceptor = edge.bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.expect("bound");
+    let address = acceptor.address();
+    let server = tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
+    let announced = format!("content-length: {SENT}\r\n\r\n").into_bytes();
+    let chunked = format!("transfer-encoding: chunked\r\n\r\n{SENT:x}\r\n").into_bytes();
+    for head in [announced, chunked] {
+        let mut client = TcpStream::connect(address).await.expect("connected");
+        client.write_all(b"POST / HTTP/1.1\r\nhost: x\r\n").await.expect("sent");
+        client.write_all(&head).await.expect("sent");
+        for _ in 0..16 {
+            client.write_all(&vec![b'x'; SENT / 16]).await.expect("taken, and thrown away");
+        }
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 413");
+    }
+    server.abort();
+}
+
 #[test]
 fn tokens_do_not_reach_the_log() {
     let long = format!("/{}", "x".repeat(500));
