@@ -2,7 +2,7 @@
 
 use rialto_adapters::port::Duration;
 
-use crate::flow::apply::{NoticeRead, Unmatched};
+use crate::flow::apply::hear::{NoticeRead, Unmatched};
 use crate::flow::limits::{PARKED_FOR, PARKED_SWEEP};
 use crate::flow::{Engine, FlowError};
 use crate::store::Unit;

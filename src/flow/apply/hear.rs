@@ -1,0 +1,253 @@
+//! What a report is about, and what it means where it is not news of one of our own instructions.
+
+use rialto_adapters::port::{Kind, Read, Report, ReportKind, Verdict, Verified};
+use uuid::Uuid;
+
+use super::{Engine, FlowError, Known, News};
+use crate::core::alert::Alert;
+use crate::core::counters::Verb;
+use crate::core::event::EventType;
+use crate::core::step::{Learned, Standing};
+use crate::store::history::{self, MovementKind, Source};
+use crate::store::inbox::Notice;
+use crate::store::intents;
+use crate::store::transactions::{self, Namespace, Transaction};
+use crate::store::{Unit, agreements};
+
+/// A name in a report that no transaction of the connection has yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmatched {
+    pub namespace: Namespace,
+    pub value: String,
+}
+
+/// What reading a notice came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoticeRead {
+    Applied,
+    Ignored(String),
+    Unreadable(String),
+    Unmatched(Vec<Unmatched>),
+}
+
+impl Engine {
+    /// Reads a notice that was verified when it arrived, and applies what it says.
+    pub async fn read_notice(&self, notice: &Notice) -> Result<NoticeRead, FlowError> {
+        let connection = self.connection(notice.tenant_id, notice.connection_id).await?;
+        let adapter = self.adapter(&connection)?;
+        let reports = match adapter.read(&Verified::restored(notice.raw.clone())) {
+            Read::Reports(reports) => reports,
+            Read::Ignored(why) => return Ok(NoticeRead::Ignored(why)),
+            Read::Unreadable(why) => return Ok(NoticeRead::Unreadable(why)),
+        };
+        let news = News { source: Source::Notice(notice.id), ..News::of_ours(Learned::AbsentNotYet) };
+        let mut unmatched = Vec::new();
+        for report in &reports {
+            unmatched.extend(self.hear(notice.tenant_id, notice.connection_id, report, news.clone()).await?);
+        }
+        Ok(if unmatched.is_empty() { NoticeRead::Applied } else { NoticeRead::Unmatched(unmatched) })
+    }
+
+    /// Applies reports that answer a call about `t`. True if any of them spoke of `t` itself.
+    pub(in crate::flow) async fn hear_about(
+        &self,
+        known: &Known,
+        reports: &[Report],
+        news: News,
+    ) -> Result<bool, FlowError> {
+        let t = &known.t;
+        let mut heard = false;
+        let mut exchanges = news.exchanges.clone();
+        for report in reports {
+            let ours = report.references.ours.as_ref().is_none_or(|ours| *ours == t.ours);
+            let news = News { exchanges: std::mem::take(&mut exchanges), ..news.clone() }.reported(report);
+            if ours && report.kind == ReportKind::Of(t.kind) {
+                self.learn_of(known.clone(), news).await?;
+                heard = true;
+            } else {
+                let unmatched = self.hear(t.tenant_id, t.connection_id, report, news).await?;
+                if !unmatched.is_empty() {
+                    tracing::warn!(transaction = %t.id, ?unmatched, "the PSP's answer names transactions we do not know");
+                }
+            }
+        }
+        self.keep_exchanges(exchanges).await?;
+        Ok(heard)
+    }
+
+    /// Applies one report to whatever it is about. Returns the names by which nothing was found.
+    async fn hear(
+        &self,
+        tenant: Uuid,
+        connection: Uuid,
+        report: &Report,
+        news: News,
+    ) -> Result<Vec<Unmatched>, FlowError> {
+        let news = news.reported(report);
+        let found = self.called(tenant, connection, report).await?;
+        match report.kind {
+            ReportKind::Of(kind) => {
+                if let Some(t) = found.iter().find(|t| t.kind == kind) {
+                    self.learn(t, news).await?;
+                    return Ok(Vec::new());
+                }
+                if kind == Kind::Refund {
+                    return self.hear_of_refund(tenant, connection, report, news).await;
+                }
+            }
+            ReportKind::Return => {
+                if let Some(t) = found.iter().find(|t| matches!(t.kind, Kind::Payout | Kind::Refund)) {
+                    self.book_outside(t, MovementKind::Returned, report, &news).await?;
+                    return Ok(Vec::new());
+                }
+            }
+            ReportKind::Chargeback | ReportKind::ChargebackReversed | ReportKind::Dispute { .. } => {
+                if let Some(t) = found.iter().find(|t| matches!(t.kind, Kind::Charge | Kind::Capture)) {
+                    self.hear_of_chargeback(t, report, &news).await?;
+                    return Ok(Vec::new());
+                }
+            }
+            ReportKind::MeansRevoked => {
+                if let Some(t) = found.first() {
+                    self.revoke_means(t, report, &news).await?;
+                    return Ok(Vec::new());
+                }
+            }
+        }
+        Ok(names(report))
+    }
+
+    /// The transactions of a connection that go by the names in a report.
+    async fn called(&self, tenant: Uuid, connection: Uuid, report: &Report) -> Result<Vec<Transaction>, FlowError> {
+        let mut found = Vec::new();
+        for Unmatched { namespace, value } in names(report) {
+            found.extend(self.store.transactions_called(tenant, connection, namespace, &value).await?);
+        }
+        Ok(found)
+    }
+
+    /// A refund without a reference of ours: the confirmation of the oldest open one of that parent and amount, else one
+    /// made at the PSP's portal, which is booked at the parent.
+    async fn hear_of_refund(
+        &self,
+        tenant: Uuid,
+        connection: Uuid,
+        report: &Report,
+        news: News,
+    ) -> Result<Vec<Unmatched>, FlowError> {
+        let mut above = report.clone();
+        above.references.ours = report.references.parent_ours.clone();
+        above.references.theirs = report.references.parent_theirs.clone();
+        let found = self.called(tenant, connection, &above).await?;
+        let Some(parent) = found.iter().find(|t| matches!(t.kind, Kind::Charge | Kind::Capture)) else {
+            return Ok([names(report), names(&above)].concat());
+        };
+        if report.references.ours.is_none() {
+            let under = self.store.transactions_under(tenant, parent.id).await?;
+            let open = under.iter().find(|t| {
+                t.kind == Kind::Refund && t.state.is_open() && report.amount.is_none_or(|amount| amount == t.amount)
+            });
+            if let Some(open) = open {
+                self.learn(open, news).await?;
+                return Ok(Vec::new());
+            }
+        }
+        if report.verdict == Verdict::Succeeded {
+            self.book_outside(parent, MovementKind::Refunded, report, &news).await?;
+        }
+        Ok(Vec::new())
+    }
+
+    async fn hear_of_chargeback(&self, t: &Transaction, report: &Report, news: &News) -> Result<(), FlowError> {
+        match report.kind {
+            ReportKind::ChargebackReversed => {
+                self.book_outside(t, MovementKind::ChargebackReversed, report, news).await
+            }
+            ReportKind::Dispute { .. } => self.note(t, EventType::Disputed, news).await,
+            ReportKind::Of(_) | ReportKind::Return | ReportKind::Chargeback | ReportKind::MeansRevoked => {
+                self.book_outside(t, MovementKind::ChargedBack, report, news).await
+            }
+        }
+    }
+
+    /// Books money that moved without an instruction of ours. It has happened, so nothing refuses it; the same movement
+    /// told twice is booked once.
+    async fn book_outside(
+        &self,
+        t: &Transaction,
+        kind: MovementKind,
+        report: &Report,
+        news: &News,
+    ) -> Result<(), FlowError> {
+        let intent = self.intent_of(t).await?;
+        let now = self.clock.now();
+        let amount = report.amount.unwrap_or(t.taken());
+        let mut unit = Unit::new("book_outside");
+        history::claim_movement(&mut unit, self.movement(t, kind, amount, report, now));
+        let (event, excess) = match kind {
+            MovementKind::ChargedBack => {
+                transactions::book_chargeback(&mut unit, t.tenant_id, t.id, amount.minor);
+                (EventType::ChargedBack, amount.minor > t.counters.available_to_refund())
+            }
+            MovementKind::ChargebackReversed => {
+                transactions::book_chargeback(&mut unit, t.tenant_id, t.id, -amount.minor);
+                (EventType::ChargebackReversed, false)
+            }
+            MovementKind::Refunded => {
+                transactions::count(&mut unit, t.tenant_id, t.id, Verb::Refund, amount.minor, 0);
+                (EventType::Refunded, amount.minor > t.counters.available_to_refund())
+            }
+            MovementKind::Returned => (EventType::Returned, true),
+            MovementKind::Paid | MovementKind::PaidOut => (EventType::Captured, false),
+        };
+        let alert = excess.then_some(Alert::OutsideExceeds);
+        history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, alert, now));
+        self.raise(&mut unit, t, alert, now);
+        intents::touch(&mut unit, t.tenant_id, t.intent_id, now);
+        self.tell(&mut unit, &intent, Some(t), event, report.occurred_at);
+        match self.store.run(unit).await? {
+            Ok(()) => {
+                tracing::info!(transaction = %t.id, movement = kind.as_str(), amount = %amount, "booked from outside");
+                self.nudges.dispatcher.notify_one();
+            }
+            Err(refusal) => tracing::debug!(transaction = %t.id, ?refusal, "booked already"),
+        }
+        Ok(())
+    }
+
+    async fn revoke_means(&self, t: &Transaction, _report: &Report, news: &News) -> Result<(), FlowError> {
+        let intent = self.intent_of(t).await?;
+        let now = self.clock.now();
+        let mut unit = Unit::new("revoke_means");
+        if let Some(agreement) = intent.agreement_id {
+            agreements::revoke(&mut unit, t.tenant_id, agreement, now);
+        }
+        history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, None, now));
+        self.tell(&mut unit, &intent, Some(t), EventType::MeansRevoked, None);
+        self.run_and_nudge(unit).await
+    }
+
+    /// Keeps a fact that changes nothing, and tells of it.
+    async fn note(&self, t: &Transaction, event: EventType, news: &News) -> Result<(), FlowError> {
+        let intent = self.intent_of(t).await?;
+        let now = self.clock.now();
+        let mut unit = Unit::new("note");
+        history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, Some(Alert::NeedsPerson), now));
+        self.raise(&mut unit, t, Some(Alert::NeedsPerson), now);
+        self.tell(&mut unit, &intent, Some(t), event, None);
+        self.run_and_nudge(unit).await
+    }
+}
+
+/// The names a report gives the transaction it is about.
+fn names(report: &Report) -> Vec<Unmatched> {
+    let references = &report.references;
+    [
+        (Namespace::Ours, references.ours.as_ref().map(|ours| ours.0.clone())),
+        (Namespace::Theirs, references.theirs.clone()),
+        (Namespace::Scheme, references.scheme.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(namespace, value)| value.map(|value| Unmatched { namespace, value }))
+    .collect()
+}
