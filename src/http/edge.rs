@@ -225,6 +225,7 @@ fn logged_path(path: &str) -> String {
     let is = |name: &str| first.eq_ignore_ascii_case(name);
     match (second, rest) {
         (Some(_), _) if is("r") || is("d") => format!("/{first}/…"),
+        (Some(_), Some(_)) if is("sandbox") => "/sandbox/…".to_owned(),
         (Some(connection), Some(_)) if is("hooks") => format!("/hooks/{}/…", cut(connection)),
         _ => cut(path),
     }

@@ -159,7 +159,9 @@ impl Problem {
             return Problem::field(Kind::Parameter, error.name, error.reason.clone());
         }
         if let Some(error) = error.downcast_ref::<ParsePathError>() {
-            return Problem::field(Kind::Parameter, error.name, error.reason.clone());
+            // The library counts the parameters of a path instead of naming them.
+            let name = if error.name.starts_with("param") { "id" } else { error.name };
+            return Problem::field(Kind::Parameter, name, "cannot be read".to_owned());
         }
         if let Some(error) = error.downcast_ref::<ParseRequestPayloadError>() {
             return Problem::new(Kind::Shape, error.reason.clone());

@@ -41,7 +41,23 @@ pub fn finish(raw: &str, examples: &[Example]) -> Result<String, SpecError> {
         let place = place(&mut document, example);
         place.ok_or(SpecError::Nowhere { operation_id, at, name })?;
     }
+    order_tags(&mut document, examples);
     Ok(serde_json::to_string_pretty(&document)? + "\n")
+}
+
+/// Groups stand in the order in which their examples work, not in the alphabet's: what is captured was reserved before.
+fn order_tags(document: &mut Value, examples: &[Example]) {
+    let place_of = |document: &mut Value, tag: &str| {
+        examples.iter().position(|example| {
+            let mut operations = operations_mut(document);
+            let operation = operations.find(|operation| operation["operationId"] == example.operation_id);
+            operation
+                .is_some_and(|operation| operation["tags"].as_array().is_some_and(|tags| tags.iter().any(|t| t == tag)))
+        })
+    };
+    let Some(Value::Array(mut tags)) = document.get_mut("tags").map(Value::take) else { return };
+    tags.sort_by_cached_key(|tag| place_of(document, tag["name"].as_str().unwrap_or_default()).unwrap_or(usize::MAX));
+    document["tags"] = tags.into();
 }
 
 /// Puts an example where it belongs; `None` if there is no such place.

@@ -23,6 +23,9 @@ const NAMES: &[&str] = &[
     "proxyauthorization",
     "cookie",
     "setcookie",
+    // Addresses of pages that whoever knows them may use.
+    "returnurl",
+    "redirecturl",
     "document",
     "documentnumber",
     "pan",

@@ -101,6 +101,11 @@ impl Process {
         self.child.kill().await.expect("it is killed");
     }
 
+    /// Whether it ends by itself before the time is over.
+    pub async fn ends_within(&mut self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.child.wait()).await.is_ok()
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("a child of ours").is_some()

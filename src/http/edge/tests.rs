@@ -197,6 +197,7 @@ fn tokens_do_not_reach_the_log() {
         ("/", "/"),
         ("/api/Payment/20221108-636a91f61c48d9fa186166f8", "/api/Payment/20221108-636a91f61c48d9fa186166f8"),
         ("/r/secret", "/r/…"),
+        ("/sandbox/pay/secret", "/sandbox/…"),
         ("/r/secret/approve", "/r/…"),
         ("/d/secret", "/d/…"),
         ("/hooks/con_1", "/hooks/con_1"),
