@@ -76,10 +76,7 @@ async fn settle_refund(bw: &Billwerk, refund: &str) {
     }
 }
 
-/// How long a process that has answered is watched: news are dispatched and delivered after the answer.
-const AFTERWARDS: Duration = Duration::from_millis(400);
-
-/// Sends both requests, whatever becomes of them, until the process dies or has answered and has nothing more to do.
+/// Sends both requests, whatever becomes of them, until the process dies or has answered.
 async fn run_into(bw: &Billwerk, doomed: &mut crate::process::Process, charge: &Value, refund: &Value) {
     let client = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().expect("a client");
     for (path, body) in [("/api/Payment", charge), ("/api/Refund", refund)] {
@@ -94,10 +91,6 @@ async fn run_into(bw: &Billwerk, doomed: &mut crate::process::Process, charge: &
                 Ok(_) | Err(_) => break,
             }
         }
-    }
-    let deadline = tokio::time::Instant::now() + AFTERWARDS;
-    while !doomed.has_ended() && tokio::time::Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
