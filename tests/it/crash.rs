@@ -14,13 +14,13 @@ use crate::server::on_each_database;
 
 /// Commits after which the process is killed. A recurring payment makes fewer than this with all that follows from it; a
 /// start makes some as well.
-const COMMITS: std::ops::RangeInclusive<u64> = 1..=24;
+const COMMITS: std::ops::RangeInclusive<u64> = 1..=20;
 
 /// How long a pending refund is watched for an end that may never come: longer than its look-ups take at this scale.
 const HONEST_PENDING: Duration = Duration::from_secs(4);
 
 /// A loaded machine reaches the fatal commit late; one that is never reached costs this much.
-const CRASH_WITHIN: Duration = Duration::from_secs(2);
+const CRASH_WITHIN: Duration = Duration::from_millis(800);
 
 /// Started, killed, started again, asked again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
