@@ -3,7 +3,7 @@
 
 use rialto_adapters::port::manifest::Idempotency;
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Adapter, Close, Context, Instruction, Outcome, Timestamp};
+use rialto_adapters::port::{Adapter, Close, Context, Instruction, Outcome, Settings, Timestamp};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -16,7 +16,6 @@ use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
 use crate::store::history::Source;
-use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit};
 use crate::wire::Recorder;
@@ -132,7 +131,10 @@ impl Engine {
         sent.look_at = Some(first_look(&self.clock, before.id, answer_by));
         let mut unit = Unit::new("submit");
         transactions::advance(&mut unit, &before, &sent, now);
-        match self.store.run(unit).await? {
+        // Read beside the commit, which is the slower of the two.
+        let settings = self.store.settings(sent.tenant_id, connection.id, sent.settings_version);
+        let (committed, settings) = tokio::join!(self.store.run(unit), settings);
+        match committed? {
             Ok(()) => sent.version += 1,
             // Another node sends it, or it is not to be sent any more.
             Err(
@@ -146,8 +148,8 @@ impl Engine {
                 return Ok(Turn::Over);
             }
         }
-        let (outcome, news) =
-            self.call(adapter, &connection, &sent, instruction, Deadlines { send_by, answer_by }).await?;
+        let deadlines = Deadlines { send_by, answer_by };
+        let (outcome, news) = self.call(adapter, &settings?, &sent, instruction, deadlines).await;
         let sent = Known { t: sent, intent, connection };
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
         let learned = match outcome {
@@ -178,20 +180,19 @@ impl Engine {
     async fn call(
         &self,
         adapter: &dyn Adapter,
-        connection: &Connection,
+        settings: &Settings,
         t: &Transaction,
         instruction: &Instruction,
         deadlines: Deadlines,
-    ) -> Result<(Outcome, News), FlowError> {
-        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+    ) -> (Outcome, News) {
         let recorder = Recorder::new(&*self.wire, self.clock.clone());
         let context = Context {
-            settings: &settings,
+            settings,
             wire: &recorder,
             now: self.clock.now(),
             nonce: self.clock.random(),
             deadlines,
-            hook_url: &self.hook_url(connection.id),
+            hook_url: &self.hook_url(t.connection_id),
         };
         let outcome = adapter.submit(&context, instruction).await;
         let verdict = match &outcome {
@@ -201,7 +202,7 @@ impl Engine {
         };
         tracing::info!(transaction = %t.id, kind = t.kind.as_str(), attempt = t.attempts, outcome = verdict, "submitted");
         let exchanges = self.exchanges(t, "submit", recorder.take());
-        Ok((outcome, News { source: Source::Answer, exchanges, ..News::of_ours(Learned::Unknown) }))
+        (outcome, News { source: Source::Answer, exchanges, ..News::of_ours(Learned::Unknown) })
     }
 
     /// Asks the PSP to end an unpaid charge or an unfinished preauth; what it answers is applied to that transaction.
@@ -214,7 +215,9 @@ impl Engine {
         }
         let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
         let (send_by, answer_by) = self.deadlines(adapter);
-        let (outcome, news) = self.call(adapter, connection, t, &instruction, Deadlines { send_by, answer_by }).await?;
+        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let deadlines = Deadlines { send_by, answer_by };
+        let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).await;
         match outcome {
             Outcome::Reported(reports) => {
                 self.hear_about(&known, &reports, News { closes_as, ..news }).await?;

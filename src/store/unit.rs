@@ -40,12 +40,17 @@ enum Step {
     Delete(DeleteStatement),
 }
 
-/// A step as the writer executes it: SQL text, values, and what it means that no row was affected.
+/// Statements that go to the database in one call, and what it means that one of them affected no row.
 #[derive(Debug)]
 pub(in crate::store) struct Prepared {
     pub(in crate::store) statement: Statement,
-    pub(in crate::store) if_none: Option<Refusal>,
+    /// How many rows are affected where all went as wanted, and the refusal where fewer were.
+    pub(in crate::store) wanted: Option<(u64, Refusal)>,
 }
+
+/// Statements in one call. SQLite's driver hands each call to a thread and back, which costs more than the statement
+/// itself; beyond a few the gain is small, and every length is another text among the prepared statements.
+const TOGETHER_MAX: usize = 8;
 
 impl Unit {
     /// `name` appears in the log when the unit fails.
@@ -61,12 +66,12 @@ impl Unit {
         self.steps.is_empty()
     }
 
-    /// Any conflict is an unexpected error.
+    /// One row. Any conflict is an unexpected error.
     pub(in crate::store) fn insert(&mut self, statement: InsertStatement) {
         self.steps.push(Step::Insert(statement));
     }
 
-    /// Refuses the whole unit if a row under one of the table's unique keys is there already.
+    /// One row. Refuses the whole unit if a row under one of the table's unique keys is there already.
     pub(in crate::store) fn claim(&mut self, statement: InsertStatement, refusal: Refusal) {
         self.steps.push(Step::Claim(statement, refusal));
     }
@@ -76,7 +81,7 @@ impl Unit {
         self.steps.push(Step::InsertOrIgnore(statement));
     }
 
-    /// Refuses the whole unit if no row is affected.
+    /// An update of one row, by its key. Refuses the whole unit if it is not affected.
     pub(in crate::store) fn must(&mut self, statement: UpdateStatement, refusal: Refusal) {
         self.steps.push(Step::Must(statement, refusal));
     }
@@ -93,23 +98,89 @@ impl Unit {
 
     /// The steps as SQL. Done by the caller's task, so that the one writer only executes.
     pub(in crate::store) fn prepare(self, backend: DbBackend) -> Vec<Prepared> {
-        self.steps.into_iter().map(|step| step.prepare(backend)).collect()
+        // PostgreSQL takes one statement with parameters in a call.
+        let together = if backend == DbBackend::Sqlite { TOGETHER_MAX } else { 1 };
+        let mut groups: Vec<Group> = Vec::new();
+        for step in self.steps {
+            let (statement, effect) = step.built(backend);
+            match groups.last_mut() {
+                Some(group) if group.takes(effect, together) => group.add(statement, effect),
+                Some(_) | None => groups.push(Group::of(statement, effect)),
+            }
+        }
+        groups.into_iter().map(Group::prepared).collect()
+    }
+}
+
+/// What a statement does to rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// Any number.
+    Any,
+    /// One row, or an error.
+    One,
+    /// One row, or none, which refuses the unit.
+    OneOr(Refusal),
+}
+
+/// Statements of which the number of rows they affect together tells whether each has done what it must.
+struct Group {
+    statements: Vec<Statement>,
+    counted: bool,
+    refusal: Option<Refusal>,
+}
+
+impl Group {
+    fn of(statement: Statement, effect: Effect) -> Group {
+        let mut group = Group { statements: Vec::new(), counted: effect != Effect::Any, refusal: None };
+        group.add(statement, effect);
+        group
+    }
+
+    fn takes(&self, effect: Effect, together: usize) -> bool {
+        let fits = match effect {
+            Effect::Any => !self.counted,
+            Effect::One => self.counted,
+            // With two kinds of refusal nobody could tell which it was.
+            Effect::OneOr(refusal) => self.counted && self.refusal.is_none_or(|have| have == refusal),
+        };
+        fits && self.statements.len() < together
+    }
+
+    fn add(&mut self, statement: Statement, effect: Effect) {
+        self.statements.push(statement);
+        if let Effect::OneOr(refusal) = effect {
+            self.refusal = Some(refusal);
+        }
+    }
+
+    fn prepared(self) -> Prepared {
+        let wanted = self.refusal.map(|refusal| (self.statements.len() as u64, refusal));
+        let mut statements = self.statements.into_iter();
+        // A group is made with its first statement.
+        let mut statement = statements.next().expect("a group is never empty");
+        for next in statements {
+            statement.sql.push_str("; ");
+            statement.sql.push_str(&next.sql);
+            match (&mut statement.values, next.values) {
+                (Some(all), Some(more)) => all.0.extend(more.0),
+                (none @ None, more) => *none = more,
+                (Some(_), None) => {}
+            }
+        }
+        Prepared { statement, wanted }
     }
 }
 
 impl Step {
-    fn prepare(self, backend: DbBackend) -> Prepared {
+    fn built(self, backend: DbBackend) -> (Statement, Effect) {
         match self {
-            Step::Insert(statement) => Prepared { statement: backend.build(&statement), if_none: None },
-            Step::Claim(statement, refusal) => {
-                Prepared { statement: backend.build(&ignoring(statement)), if_none: Some(refusal) }
-            }
-            Step::InsertOrIgnore(statement) => {
-                Prepared { statement: backend.build(&ignoring(statement)), if_none: None }
-            }
-            Step::Must(statement, refusal) => Prepared { statement: backend.build(&statement), if_none: Some(refusal) },
-            Step::Update(statement) => Prepared { statement: backend.build(&statement), if_none: None },
-            Step::Delete(statement) => Prepared { statement: backend.build(&statement), if_none: None },
+            Step::Insert(statement) => (backend.build(&statement), Effect::One),
+            Step::Claim(statement, refusal) => (backend.build(&ignoring(statement)), Effect::OneOr(refusal)),
+            Step::InsertOrIgnore(statement) => (backend.build(&ignoring(statement)), Effect::Any),
+            Step::Must(statement, refusal) => (backend.build(&statement), Effect::OneOr(refusal)),
+            Step::Update(statement) => (backend.build(&statement), Effect::Any),
+            Step::Delete(statement) => (backend.build(&statement), Effect::Any),
         }
     }
 }

@@ -301,7 +301,9 @@ async fn run_steps(transaction: &DatabaseTransaction, job: &Job) -> Result<Answe
     for step in &job.steps {
         match transaction.execute_raw(step.statement.clone()).await {
             Ok(result) => {
-                if let (0, Some(refusal)) = (result.rows_affected(), step.if_none) {
+                if let Some((rows, refusal)) = step.wanted
+                    && result.rows_affected() < rows
+                {
                     return Ok(Ok(Err(refusal)));
                 }
             }

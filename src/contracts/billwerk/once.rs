@@ -43,12 +43,19 @@ impl Billwerk {
         F: Fn() -> W,
         W: Future<Output = Result<(Caller, Wish), Failure>> + Send,
     {
-        if let Some(intent) = self.earlier(caller, asked).await? {
+        // Both only read. A repeat is answered from what is stored, whatever would be said of it today.
+        let (earlier, ready) = tokio::join!(self.earlier(caller, asked), wish());
+        if let Some(intent) = earlier? {
             return self.settled(intent).await;
         }
         let mut refused = Failure::precondition("what this acts on is changing; try again");
+        let mut ready = Some(ready);
         for _ in 0..LOOKS_MAX {
-            let (caller, wish) = match wish().await {
+            let now = match ready.take() {
+                Some(ready) => ready,
+                None => wish().await,
+            };
+            let (caller, wish) = match now {
                 Ok(ready) => ready,
                 Err(failure) => {
                     refused = failure;

@@ -115,14 +115,6 @@ impl Engine {
         for exchange in &news.exchanges {
             history::add_exchange(&mut unit, exchange.clone());
         }
-        self.raise(&mut unit, before, step.alert, now);
-        for (namespace, old, new) in
-            [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
-        {
-            if let (None, Some(value)) = (old, new) {
-                inbox::unpark(&mut unit, before.tenant_id, before.connection_id, namespace, value, now);
-            }
-        }
         if step.state.is_some() && after.state != before.state {
             let change = Change { before, after: &after, intent, news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
@@ -136,6 +128,14 @@ impl Engine {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
+        self.raise(&mut unit, before, step.alert, now);
+        for (namespace, old, new) in
+            [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
+        {
+            if let (None, Some(value)) = (old, new) {
+                inbox::unpark(&mut unit, before.tenant_id, before.connection_id, namespace, value, now);
+            }
+        }
         Ok(Applied { unit, after, step, children })
     }
 
@@ -145,35 +145,15 @@ impl Engine {
         let Change { before, after, intent, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        if after.state.is_good(after.kind) && !before.state.is_good(before.kind) {
-            self.book(unit, before, after, news, now);
-        } else if after.state.is_bad() && before.state.is_open() {
-            // It came to nothing: what it had reserved at its parent is free again.
-            if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
-                transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
-            }
-        }
         let learned =
             intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
         let to = learned.state.map(|to| match (to, news.closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
         });
-        match to {
-            Some(to) => intents::set_state(unit, intent, to, now),
-            None => intents::touch(unit, intent.tenant_id, intent.id, now),
-        }
-        // A refund shows on its payment, a capture on its preauth.
-        if let Some(above) = intent.parent_id {
-            intents::touch(unit, intent.tenant_id, above, now);
-        }
-        if learned.give_back {
-            children.extend(self.give_back(unit, change)?);
-        }
-        if before.kind == Kind::Preauth && after.state == State::Authorised {
-            intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
-        } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
-            intents::set_expiry(unit, intent.tenant_id, intent.id, None);
+        // First what may be refused, and what is sure: the store sends such statements together.
+        if let Some(to) = to {
+            intents::set_state(unit, intent, to, now);
         }
         // Money that the contract does not book is told as late, and as nothing else.
         let event = match learned.late && learned.state.is_none() {
@@ -187,6 +167,29 @@ impl Engine {
             transactions::reserve(unit, &parent, Verb::Release, release.amount.minor);
             transactions::insert(unit, &release);
             children.push(release.id);
+        }
+        if learned.give_back {
+            children.extend(self.give_back(unit, change)?);
+        }
+        if after.state.is_good(after.kind) && !before.state.is_good(before.kind) {
+            self.book(unit, before, after, news, now);
+        } else if after.state.is_bad() && before.state.is_open() {
+            // It came to nothing: what it had reserved at its parent is free again.
+            if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
+                transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
+            }
+        }
+        if to.is_none() {
+            intents::touch(unit, intent.tenant_id, intent.id, now);
+        }
+        // A refund shows on its payment, a capture on its preauth.
+        if let Some(above) = intent.parent_id {
+            intents::touch(unit, intent.tenant_id, above, now);
+        }
+        if before.kind == Kind::Preauth && after.state == State::Authorised {
+            intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
+        } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
+            intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
         Ok(children)
     }
