@@ -16,6 +16,7 @@ use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
 use crate::store::history::Source;
+use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit};
 use crate::wire::Recorder;
@@ -55,11 +56,15 @@ impl Engine {
 
     async fn send_until(&self, tenant: Uuid, id: Uuid, mut known: Option<Known>) -> Result<(), FlowError> {
         loop {
-            let now = match known.take() {
-                Some(known) => known,
-                None => self.known(tenant, id).await?,
+            let (first, now) = match known.take() {
+                Some(known) => (true, known),
+                None => (false, self.known(tenant, id).await?),
             };
-            match self.turn(now).await? {
+            let turn = match (first, now.t.state) {
+                (true, State::Submitted) => self.send_accepted(now).await?,
+                _ => self.turn(now).await?,
+            };
+            match turn {
                 Turn::Again => self.clock.sleep(SUBMIT_RETRY_PAUSE).await,
                 Turn::Over => return Ok(()),
             }
@@ -112,25 +117,9 @@ impl Engine {
     /// Commits that it is being sent, sends it, and learns what came of it.
     async fn send(&self, known: Known, instruction: &Instruction) -> Result<Turn, FlowError> {
         let Known { t: before, intent, connection } = known;
-        let adapter = self.adapter(&connection)?;
-        let now = self.clock.now();
-        let (send_by, answer_by) = self.deadlines(adapter);
-        let mut sent = before.clone();
-        sent.state = match before.state {
-            State::Unknown => State::Unknown,
-            _ => State::Submitted,
-        };
-        if before.attempts == 0 {
-            // Later attempts, and every look-up, use the credentials of the first.
-            sent.settings_version =
-                if before.parent_id.is_some() { before.settings_version } else { connection.version };
-        }
-        sent.attempts += 1;
-        sent.send_by = Some(send_by);
-        sent.answer_by = Some(answer_by);
-        sent.look_at = Some(first_look(&self.clock, before.id, answer_by));
+        let mut sent = self.submitted(&before, &connection)?;
         let mut unit = Unit::new("submit");
-        transactions::advance(&mut unit, &before, &sent, now);
+        transactions::advance(&mut unit, &before, &sent, self.clock.now());
         // Read beside the commit, which is the slower of the two.
         let settings = self.store.settings(sent.tenant_id, connection.id, sent.settings_version);
         let (committed, settings) = tokio::join!(self.store.run(unit), settings);
@@ -148,9 +137,59 @@ impl Engine {
                 return Ok(Turn::Over);
             }
         }
-        let deadlines = Deadlines { send_by, answer_by };
-        let (outcome, news) = self.call(adapter, &settings?, &sent, instruction, deadlines).await;
-        let sent = Known { t: sent, intent, connection };
+        self.deliver(Known { t: sent, intent, connection }, &settings?, instruction).await
+    }
+
+    /// Sends what was committed as submitted by the very unit that accepted it: only this node knows of it.
+    async fn send_accepted(&self, known: Known) -> Result<Turn, FlowError> {
+        let Known { t, intent, connection } = &known;
+        let settings = async { Ok(self.store.settings(t.tenant_id, connection.id, t.settings_version).await?) };
+        let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), settings)?;
+        match instruction {
+            Instructed::Ready(instruction) => self.deliver(known, &settings, &instruction).await,
+            Instructed::Impossible(why) => {
+                tracing::warn!(transaction = %t.id, why, "not sent");
+                self.learn_of(known, News::of_ours(Learned::NotSent { may_retry: false })).await?;
+                Ok(Turn::Over)
+            }
+        }
+    }
+
+    /// The row of an attempt that is about to begin.
+    pub(super) fn submitted(&self, before: &Transaction, connection: &Connection) -> Result<Transaction, FlowError> {
+        let adapter = self.adapter(connection)?;
+        let send_by = self.clock.deadline(SEND_WITHIN);
+        let answer_by = self.clock.deadline(adapter.manifest().answer_within);
+        let mut sent = before.clone();
+        sent.state = match before.state {
+            State::Unknown => State::Unknown,
+            State::Created
+            | State::Submitted
+            | State::Pending(_)
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => State::Submitted,
+        };
+        if before.attempts == 0 && before.parent_id.is_none() {
+            // Later attempts, and every look-up, use the credentials of the first; children those of their parent.
+            sent.settings_version = connection.version;
+        }
+        sent.attempts += 1;
+        sent.send_by = Some(send_by);
+        sent.answer_by = Some(answer_by);
+        sent.look_at = Some(first_look(&self.clock, before.id, answer_by));
+        Ok(sent)
+    }
+
+    /// Calls the PSP once, and learns what came of it.
+    async fn deliver(&self, sent: Known, settings: &Settings, instruction: &Instruction) -> Result<Turn, FlowError> {
+        let adapter = self.adapter(&sent.connection)?;
+        let never = self.clock.now();
+        let deadlines =
+            Deadlines { send_by: sent.t.send_by.unwrap_or(never), answer_by: sent.t.answer_by.unwrap_or(never) };
+        let (outcome, news) = self.call(adapter, settings, &sent.t, instruction, deadlines).await;
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
         let learned = match outcome {
             Outcome::Reported(reports) => {

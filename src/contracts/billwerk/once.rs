@@ -38,7 +38,12 @@ const LOOKS_MAX: usize = 5;
 impl Billwerk {
     /// Carries out what `wish` comes to, unless the same was asked before, and waits a while for the PSP. `wish` checks
     /// whether it can be carried out as things are; it is asked again if they change meanwhile.
-    pub(super) async fn once<F, W>(&self, caller: &Caller, asked: &Asked, wish: F) -> Result<Intent, Failure>
+    pub(super) async fn once<F, W>(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        wish: F,
+    ) -> Result<(Intent, Transaction), Failure>
     where
         F: Fn() -> W,
         W: Future<Output = Result<(Caller, Wish), Failure>> + Send,
@@ -91,14 +96,16 @@ impl Billwerk {
     }
 
     /// The intent once its transaction is no longer on its way to the PSP, or after as long as a caller waits.
-    async fn settled(&self, intent: Intent) -> Result<Intent, Failure> {
+    async fn settled(&self, intent: Intent) -> Result<(Intent, Transaction), Failure> {
         let main = self.main_of(&intent).await?;
         self.engine.settled(intent.tenant_id, main.id).await?;
         self.read_again(intent).await
     }
 
-    async fn read_again(&self, intent: Intent) -> Result<Intent, Failure> {
-        Ok(self.engine.store.intent(intent.tenant_id, intent.id).await?.unwrap_or(intent))
+    async fn read_again(&self, intent: Intent) -> Result<(Intent, Transaction), Failure> {
+        let now = async { Ok(self.engine.store.intent(intent.tenant_id, intent.id).await?) };
+        let (now, main) = tokio::try_join!(now, self.main_of(&intent))?;
+        Ok((now.unwrap_or(intent), main))
     }
 
     /// The intent under a platform's id.

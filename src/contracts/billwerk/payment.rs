@@ -54,13 +54,13 @@ impl Billwerk {
         request: PaymentRequestDto,
     ) -> Result<PaymentResponseDto, Failure> {
         let wanted = Wanted::read(request)?;
-        let intent = self.once(caller, &wanted.asked, || self.payment_wish(caller, &wanted)).await?;
-        self.show_payment(&intent).await
+        let (intent, main) = self.once(caller, &wanted.asked, || self.payment_wish(caller, &wanted)).await?;
+        self.show_payment(&intent, &main).await
     }
 
     pub(super) async fn payment_now(&self, caller: &Caller, id: &str) -> Result<PaymentResponseDto, Failure> {
         let intent = self.find(caller, PAYMENT, id).await?.ok_or_else(|| Failure::unknown("payment"))?;
-        self.show_payment(&intent).await
+        self.show_payment(&intent, &self.main_of(&intent).await?).await
     }
 
     async fn payment_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {

@@ -60,8 +60,8 @@ impl Billwerk {
         request: PreauthRequestDto,
     ) -> Result<PreauthResponseDto, Failure> {
         let wanted = Wanted::read(request)?;
-        let intent = self.once(caller, &wanted.asked, || self.preauth_wish(caller, &wanted)).await?;
-        self.show_preauth(&intent).await
+        let (intent, main) = self.once(caller, &wanted.asked, || self.preauth_wish(caller, &wanted)).await?;
+        self.show_preauth(&intent, &main).await
     }
 
     async fn preauth_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
@@ -109,7 +109,7 @@ impl Billwerk {
 
     pub(super) async fn preauth_now(&self, caller: &Caller, id: &str) -> Result<PreauthResponseDto, Failure> {
         let intent = self.find(caller, PREAUTH, id).await?.ok_or_else(|| Failure::unknown("preauthorisation"))?;
-        self.show_preauth(&intent).await
+        self.show_preauth(&intent, &self.main_of(&intent).await?).await
     }
 
     pub(super) async fn cancel_preauth(

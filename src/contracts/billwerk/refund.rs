@@ -42,13 +42,13 @@ impl Billwerk {
         request: RefundRequestDto,
     ) -> Result<RefundResponseDto, Failure> {
         let wanted = Wanted::read(request)?;
-        let intent = self.once(caller, &wanted.asked, || self.refund_wish(caller, &wanted)).await?;
-        self.show_refund(&intent).await
+        let (intent, main) = self.once(caller, &wanted.asked, || self.refund_wish(caller, &wanted)).await?;
+        self.show_refund(&intent, &main).await
     }
 
     pub(super) async fn refund_now(&self, caller: &Caller, id: &str) -> Result<RefundResponseDto, Failure> {
         let intent = self.find(caller, REFUND, id).await?.ok_or_else(|| Failure::unknown("refund"))?;
-        self.show_refund(&intent).await
+        self.show_refund(&intent, &self.main_of(&intent).await?).await
     }
 
     async fn refund_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {

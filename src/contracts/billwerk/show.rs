@@ -65,9 +65,12 @@ fn minor(minor: i64, like: Money) -> Amount {
 }
 
 impl Billwerk {
-    pub(super) async fn show_preauth(&self, intent: &Intent) -> Result<PreauthResponseDto, Failure> {
-        let main = self.main_of(intent).await?;
-        let status = status(intent, &main, self.cancelled_by(intent, &main).await?)?;
+    pub(super) async fn show_preauth(
+        &self,
+        intent: &Intent,
+        main: &Transaction,
+    ) -> Result<PreauthResponseDto, Failure> {
+        let status = status(intent, main, self.cancelled_by(intent, main).await?)?;
         let reserved = match (main.kind, main.state) {
             (Kind::Preauth, State::Authorised) => main.taken().minor,
             _ => 0,
@@ -95,12 +98,15 @@ impl Billwerk {
         })
     }
 
-    pub(super) async fn show_payment(&self, intent: &Intent) -> Result<PaymentResponseDto, Failure> {
-        let main = self.main_of(intent).await?;
-        let status = status(intent, &main, CancelledBy::Payer)?;
+    pub(super) async fn show_payment(
+        &self,
+        intent: &Intent,
+        main: &Transaction,
+    ) -> Result<PaymentResponseDto, Failure> {
+        let status = status(intent, main, CancelledBy::Payer)?;
         let movements = async { Ok(self.engine.store.movements(intent.tenant_id, main.id).await?) };
         let (movements, last_updated, bearer) =
-            tokio::try_join!(movements, self.last_change(intent, &main), self.bearer(intent))?;
+            tokio::try_join!(movements, self.last_change(intent, main), self.bearer(intent))?;
         let paid = main.state == State::Succeeded;
         Ok(PaymentResponseDto {
             transaction_id: intent.caller_key.clone(),
@@ -119,9 +125,8 @@ impl Billwerk {
         })
     }
 
-    pub(super) async fn show_refund(&self, intent: &Intent) -> Result<RefundResponseDto, Failure> {
-        let main = self.main_of(intent).await?;
-        let status = status(intent, &main, CancelledBy::Payer)?;
+    pub(super) async fn show_refund(&self, intent: &Intent, main: &Transaction) -> Result<RefundResponseDto, Failure> {
+        let status = status(intent, main, CancelledBy::Payer)?;
         let gone = (main.state == State::Succeeded).then(|| main.taken());
         let movements = match gone {
             Some(_) => self.engine.store.movements(intent.tenant_id, main.id).await?,
