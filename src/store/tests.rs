@@ -66,6 +66,21 @@ async fn of_two_units_under_one_key_one_wins_and_the_other_did_nothing() {
     }
 }
 
+/// SQLite takes the statements of a unit together. What stands behind a claim may fail only because the claim did not
+/// get its row: that is a refusal, not an error.
+#[tokio::test]
+async fn a_refused_claim_is_a_refusal_whatever_stands_behind_it() {
+    for kind in databases() {
+        let (store, _database) = open(kind).await;
+        assert_eq!(store.run(unit(|u| u.insert(row("key", 1)))).await, Ok(Ok(())), "{kind}");
+        let late = unit(|u| {
+            u.claim(row("key", 1), Refusal::KeyTaken);
+            u.insert(row("key", 1));
+        });
+        assert_eq!(store.run(late).await, Ok(Err(Refusal::KeyTaken)), "{kind}");
+    }
+}
+
 #[tokio::test]
 async fn a_unit_whose_conditional_update_fails_leaves_nothing() {
     for kind in databases() {

@@ -121,6 +121,8 @@ enum Effect {
     One,
     /// One row, or none, which refuses the unit.
     OneOr(Refusal),
+    /// The same for a row that later statements may point at: without it they would fail before it is noticed.
+    ClaimOr(Refusal),
 }
 
 /// Statements of which the number of rows they affect together tells whether each has done what it must.
@@ -128,11 +130,13 @@ struct Group {
     statements: Vec<Statement>,
     counted: bool,
     refusal: Option<Refusal>,
+    /// Nothing may come behind a claim in the same call.
+    closed: bool,
 }
 
 impl Group {
     fn of(statement: Statement, effect: Effect) -> Group {
-        let mut group = Group { statements: Vec::new(), counted: effect != Effect::Any, refusal: None };
+        let mut group = Group { statements: Vec::new(), counted: effect != Effect::Any, refusal: None, closed: false };
         group.add(statement, effect);
         group
     }
@@ -142,16 +146,19 @@ impl Group {
             Effect::Any => !self.counted,
             Effect::One => self.counted,
             // With two kinds of refusal nobody could tell which it was.
-            Effect::OneOr(refusal) => self.counted && self.refusal.is_none_or(|have| have == refusal),
+            Effect::OneOr(refusal) | Effect::ClaimOr(refusal) => {
+                self.counted && self.refusal.is_none_or(|have| have == refusal)
+            }
         };
-        fits && self.statements.len() < together
+        fits && !self.closed && self.statements.len() < together
     }
 
     fn add(&mut self, statement: Statement, effect: Effect) {
         self.statements.push(statement);
-        if let Effect::OneOr(refusal) = effect {
+        if let Effect::OneOr(refusal) | Effect::ClaimOr(refusal) = effect {
             self.refusal = Some(refusal);
         }
+        self.closed = matches!(effect, Effect::ClaimOr(_));
     }
 
     fn prepared(self) -> Prepared {
@@ -176,7 +183,7 @@ impl Step {
     fn built(self, backend: DbBackend) -> (Statement, Effect) {
         match self {
             Step::Insert(statement) => (backend.build(&statement), Effect::One),
-            Step::Claim(statement, refusal) => (backend.build(&ignoring(statement)), Effect::OneOr(refusal)),
+            Step::Claim(statement, refusal) => (backend.build(&ignoring(statement)), Effect::ClaimOr(refusal)),
             Step::InsertOrIgnore(statement) => (backend.build(&ignoring(statement)), Effect::Any),
             Step::Must(statement, refusal) => (backend.build(&statement), Effect::OneOr(refusal)),
             Step::Update(statement) => (backend.build(&statement), Effect::Any),
