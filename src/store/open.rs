@@ -29,6 +29,9 @@ const CONNECT_WAIT: Duration = Duration::from_secs(5);
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(15);
 /// A PostgreSQL reader that idled for longer is asked whether it still lives before it is used.
 const PING_AFTER: Duration = Duration::from_secs(1);
+/// How often, and how far apart, a SQLite file that somebody else is setting up is tried: two seconds in all.
+const LOCKED_TRIES: u32 = 40;
+const LOCKED_PAUSE: Duration = Duration::from_millis(50);
 /// Prepared statements kept per connection: all texts we have, with some room.
 const STATEMENTS_CACHED: usize = 256;
 /// Older versions can corrupt a WAL database when it is reset while others read.
@@ -215,7 +218,18 @@ fn make_file(path: &Path) -> std::io::Result<()> {
 }
 
 async fn connect(target: &Target, options: ConnectOptions) -> Result<DatabaseConnection, StoreError> {
-    Database::connect(options).await.map_err(|error| refuse(format!("cannot open {}: {error}", target.name())))
+    let mut tries = 1;
+    loop {
+        match Database::connect(options.clone()).await {
+            Ok(connection) => return Ok(connection),
+            // Turning a fresh SQLite file to WAL needs it alone, and does not wait for whoever does the same.
+            Err(error) if tries < LOCKED_TRIES && error.to_string().contains("database is locked") => {
+                tries += 1;
+                tokio::time::sleep(LOCKED_PAUSE).await;
+            }
+            Err(error) => return Err(refuse(format!("cannot open {}: {error}", target.name()))),
+        }
+    }
 }
 
 fn refuse(text: impl Into<String>) -> StoreError {
