@@ -109,7 +109,7 @@ impl Engine {
             }
             ReportKind::MeansRevoked => {
                 if let Some(t) = found.first() {
-                    self.revoke_means(t, report, &news).await?;
+                    self.revoke_means(t, &news).await?;
                     return Ok(Vec::new());
                 }
             }
@@ -215,7 +215,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn revoke_means(&self, t: &Transaction, _report: &Report, news: &News) -> Result<(), FlowError> {
+    async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
         let intent = self.intent_of(t).await?;
         let now = self.clock.now();
         let mut unit = Unit::new("revoke_means");
