@@ -9,6 +9,7 @@ use sea_orm_migration::prelude::*;
 mod m20261120_000000_model;
 mod m20261120_000001_leases;
 mod m20261120_000002_sandbox_psp;
+mod m20261121_000000_operators;
 
 pub struct Migrator;
 
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000000_model::Migration),
             Box::new(m20261120_000001_leases::Migration),
             Box::new(m20261120_000002_sandbox_psp::Migration),
+            Box::new(m20261121_000000_operators::Migration),
         ]
     }
 }

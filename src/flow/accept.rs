@@ -192,6 +192,7 @@ impl Engine {
             details,
             notify_url: wish.notify_url.clone(),
             expires_at: wish.page_until,
+            trace: None,
             created_at: now,
             updated_at: now,
         };
@@ -242,6 +243,7 @@ impl Engine {
             marked: false,
             attempts: 0,
             ended_unknown: false,
+            not_before: None,
             submit_by,
             send_by: None,
             answer_by: None,

@@ -56,6 +56,8 @@ pub struct Fact {
     pub psp_text: Option<String>,
     pub alert: Option<String>,
     pub operator: Option<String>,
+    /// The notice it comes from.
+    pub notice_id: Option<Uuid>,
     pub occurred_at: Option<Timestamp>,
     pub recorded_at: Timestamp,
 }
@@ -162,6 +164,7 @@ pub fn add_fact(unit: &mut Unit, fact: Fact) {
         psp_text: fact.psp_text,
         alert: fact.alert,
         operator: fact.operator,
+        notice_id: fact.notice_id,
         occurred_at: fact.occurred_at.map(|at| at.0),
         recorded_at: fact.recorded_at.0,
     }));
@@ -304,6 +307,7 @@ impl From<facts::Model> for Fact {
             psp_text: model.psp_text,
             alert: model.alert,
             operator: model.operator,
+            notice_id: model.notice_id,
             occurred_at: model.occurred_at.map(Timestamp),
             recorded_at: Timestamp(model.recorded_at),
         }

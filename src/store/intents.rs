@@ -12,7 +12,7 @@ use super::entity::intents;
 use super::forms::Details;
 use super::sql::{from_json, grown, known, row, to_json};
 use super::unit::{Refusal, Unit};
-use super::vault::Place;
+use super::vault::{Place, hash_token};
 use super::{Store, StoreError};
 use crate::core::intent::{IntentKind, IntentState};
 
@@ -39,6 +39,8 @@ pub struct Intent {
     pub notify_url: Option<String>,
     pub page_token_hash: Option<String>,
     pub expires_at: Option<Timestamp>,
+    /// The id under which the request that made it, and what followed, stand in the log and in traces.
+    pub trace: Option<String>,
     pub created_at: Timestamp,
     /// Grows with every change that the caller can see.
     pub updated_at: Timestamp,
@@ -114,6 +116,8 @@ impl Store {
                 expires_at: intent.expires_at.map(|at| at.0),
                 created_at: intent.created_at.0,
                 updated_at: intent.updated_at.0,
+                trace: intent.trace.clone(),
+                customer_hash: intent.details.customer.as_deref().map(hash_token),
             }),
             Refusal::KeyTaken,
         );
@@ -186,6 +190,7 @@ impl Store {
             notify_url: model.notify_url,
             page_token_hash: model.page_token_hash,
             expires_at: model.expires_at.map(Timestamp),
+            trace: model.trace,
             created_at: Timestamp(model.created_at),
             updated_at: Timestamp(model.updated_at),
         })

@@ -13,6 +13,7 @@ pub mod inbox;
 pub mod intents;
 mod lease;
 mod open;
+pub mod operators;
 pub mod sandbox_psp;
 mod sql;
 pub mod tenants;

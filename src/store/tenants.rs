@@ -70,6 +70,9 @@ pub fn add_connection(unit: &mut Unit, connection: &Connection, now: Timestamp) 
         version: connection.version,
         created_at: now.0,
         disabled_at: None,
+        refusals: 0,
+        refused_since: None,
+        refusal_told: None,
     }));
 }
 
@@ -84,6 +87,7 @@ pub fn add_key(unit: &mut Unit, key: &ApiKey, key_hash: String, hint: String, al
         all_events,
         created_at: now.0,
         revoked_at: None,
+        style: None,
     }));
 }
 

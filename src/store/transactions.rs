@@ -40,6 +40,8 @@ pub struct Transaction {
     pub attempts: i32,
     /// Some attempt has ended without our knowing.
     pub ended_unknown: bool,
+    /// Not to be sent earlier.
+    pub not_before: Option<Timestamp>,
     pub submit_by: Timestamp,
     pub send_by: Option<Timestamp>,
     pub answer_by: Option<Timestamp>,
@@ -116,6 +118,7 @@ pub fn insert(unit: &mut Unit, transaction: &Transaction) {
         marked: t.marked,
         attempts: t.attempts,
         ended_unknown: t.ended_unknown,
+        not_before: t.not_before.map(|at| at.0),
         submit_by: t.submit_by.0,
         send_by: t.send_by.map(|at| at.0),
         answer_by: t.answer_by.map(|at| at.0),
@@ -366,6 +369,7 @@ impl TryFrom<transactions::Model> for Transaction {
             marked: model.marked,
             attempts: model.attempts,
             ended_unknown: model.ended_unknown,
+            not_before: model.not_before.map(Timestamp),
             submit_by: Timestamp(model.submit_by),
             send_by: model.send_by.map(Timestamp),
             answer_by: model.answer_by.map(Timestamp),

@@ -65,6 +65,10 @@ impl Engine {
             Source::Operator { who, why } => Some(format!("{who}: {why}")),
             Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => None,
         };
+        let notice_id = match &news.source {
+            Source::Notice(id) => Some(*id),
+            Source::Answer | Source::Lookup | Source::Operator { .. } | Source::Ourselves => None,
+        };
         Fact {
             id: self.clock.new_id(),
             tenant_id: before.tenant_id,
@@ -81,6 +85,7 @@ impl Engine {
             psp_text: report.and_then(|report| report.psp_text.clone()),
             alert: alert.map(|alert| alert.as_str().to_owned()),
             operator,
+            notice_id,
             occurred_at: news.learned.occurred_at(),
             recorded_at: now,
         }

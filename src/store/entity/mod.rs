@@ -74,6 +74,9 @@ entity!(connections "connections" {
     version: i32,
     created_at: i64,
     disabled_at: Option<i64>,
+    refusals: i32,
+    refused_since: Option<i64>,
+    refusal_told: Option<String>,
 });
 
 entity!(api_keys "api_keys" {
@@ -85,6 +88,7 @@ entity!(api_keys "api_keys" {
     all_events: bool,
     created_at: i64,
     revoked_at: Option<i64>,
+    style: Option<String>,
 } {
     #[sea_orm(
         belongs_to = "super::connections::Entity",
@@ -128,6 +132,8 @@ entity!(intents "intents" {
     expires_at: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    trace: Option<String>,
+    customer_hash: Option<String>,
 });
 
 entity!(transactions "transactions" {
@@ -171,6 +177,7 @@ entity!(transactions "transactions" {
     version: i32,
     created_at: i64,
     updated_at: i64,
+    not_before: Option<i64>,
 });
 
 entity!(facts "facts" {
@@ -191,6 +198,7 @@ entity!(facts "facts" {
     operator: Option<String>,
     occurred_at: Option<i64>,
     recorded_at: i64,
+    notice_id: Option<Uuid>,
 });
 
 entity!(movements "movements" {
@@ -302,4 +310,22 @@ entity!(attempts "attempts" {
     answer: Option<String>,
     started_at: i64,
     took_ms: i64,
+});
+
+entity!(operators "operators" {
+    name: String,
+    right: String,
+    key_hash: String,
+    created_at: i64,
+    revoked_at: Option<i64>,
+});
+
+entity!(audit "audit" {
+    actor: String,
+    action: String,
+    tenant_id: Option<Uuid>,
+    subject: Option<String>,
+    details: String,
+    outcome: String,
+    at: i64,
 });
