@@ -5,7 +5,7 @@ use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode, header};
 use poem::web::Data;
 use poem::{EndpointExt, Request, Response, get, handler};
-use rialto_adapters::port::{Kind, NextAction, Reason};
+use rialto_adapters::port::{Kind, NextAction, Reason, Timestamp};
 use tokio::time::timeout;
 
 use super::errors::Failure;
@@ -16,7 +16,7 @@ use crate::core::transaction::State;
 use crate::flow::Engine;
 use crate::flow::limits::CALL_ANSWERED_WITHIN;
 use crate::http::paths;
-use crate::pages::{self, Refresh, View};
+use crate::pages::{self, Refresh, Until, View};
 use crate::store::hash_token;
 use crate::store::intents::Intent;
 use crate::store::transactions::Transaction;
@@ -105,7 +105,7 @@ impl Billwerk {
         // The built-in PSP's pages are on our own address, whatever that is.
         let ours = |url: &str| url.strip_prefix(self.engine.public_url()).is_some_and(|rest| rest.starts_with('/'));
         let allowed = |url: &str| ours(url) || self.guard.check_return_url(url).is_ok();
-        Ok(next_step(&intent, &main, journey, allowed))
+        Ok(next_step(&intent, &main, journey, self.engine.clock.now(), allowed))
     }
 
     async fn behind(&self, token: &str) -> Result<Option<(Intent, Transaction)>, Failure> {
@@ -142,7 +142,13 @@ impl Billwerk {
 }
 
 /// Pure: what comes next. `allowed` says which addresses of the PSP's a browser may be led to.
-fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
+fn next_step(
+    intent: &Intent,
+    main: &Transaction,
+    journey: Journey,
+    now: Timestamp,
+    allowed: impl Fn(&str) -> bool,
+) -> Step {
     let details = &intent.details;
     let show = |view| Step::Show(view, amount_of(main));
     let end = |urls: [&Option<String>; 2], view| match urls.into_iter().flatten().next() {
@@ -158,7 +164,7 @@ fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: imp
         IntentState::Closed(ClosedBy::Cancelled) => end([&details.abort_url, &details.error_url], View::Cancelled),
         IntentState::Closed(ClosedBy::Expired) => end([&details.error_url, &details.abort_url], View::Expired),
         IntentState::Open => match main.state {
-            State::Pending(_) => match pending(main, journey, allowed) {
+            State::Pending(_) => match pending(main, journey, now, allowed) {
                 Pending::Go(url) => Step::Go(url),
                 Pending::Show(view) => show(view),
             },
@@ -186,7 +192,8 @@ enum Pending {
     Show(View),
 }
 
-fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Pending {
+fn pending(main: &Transaction, journey: Journey, now: Timestamp, allowed: impl Fn(&str) -> bool) -> Pending {
+    let until = |at: Timestamp| Until { text: map::minute(at), seconds: (at.0 - now.0).max(0) / 1000 };
     let refresh = journey.again(READ_S);
     let waiting = || Pending::Show(View::Waiting { refresh: journey.again(LATER_S), go_on: None });
     match &main.next {
@@ -199,10 +206,10 @@ fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool)
             Journey::Back | Journey::Home => Pending::Show(View::Waiting { refresh, go_on: Some(url.clone()) }),
         },
         Some(NextAction::ShowCode { text, expires_at }) => {
-            Pending::Show(View::Code { refresh, text: text.clone(), until: expires_at.map(map::minute) })
+            Pending::Show(View::Code { refresh, text: text.clone(), until: expires_at.map(until) })
         }
         Some(NextAction::ShowDetails { lines, expires_at }) => {
-            Pending::Show(View::Details { refresh, lines: lines.clone(), until: expires_at.map(map::minute) })
+            Pending::Show(View::Details { refresh, lines: lines.clone(), until: expires_at.map(until) })
         }
         Some(NextAction::Wait) | None => waiting(),
     }
