@@ -31,6 +31,10 @@ pub const RACES_MAX: usize = 20;
 /// How long a payer has to finish on our page before the intent is closed (after asking the PSP).
 pub const PAYER_PAGE_OPEN_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// How long collected money waits for the payment that books it before it goes back: as long as a usual reservation on a
+/// card holds.
+pub const COLLECTED_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// After a failed try to close an intent by clock, when to try again.
 pub const EXPIRY_RETRY: Duration = Duration::from_secs(60);
 

@@ -6,6 +6,7 @@
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
+//! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
 //! - [`tenants`] – sets up tenants, connections and keys.
 //! - [`limits`] – how long we wait for what.
@@ -13,6 +14,7 @@
 pub mod accept;
 pub mod apply;
 pub mod cancel;
+pub mod collect;
 pub mod expire;
 pub mod identity;
 pub mod inquire;
