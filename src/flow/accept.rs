@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::identity::Caller;
-use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
+use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN, UNANSWERED_SWEPT_AFTER};
 use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
@@ -349,9 +349,10 @@ fn leaves_at_once(kind: Kind) -> bool {
     }
 }
 
-/// A transaction that waits for the payer's answers as long as the page is open.
+/// A transaction that waits for the payer's answers as long as the page is open. Without them it can never be sent: its
+/// last moment comes before its first.
 fn held(t: Transaction, until: Timestamp) -> Transaction {
-    Transaction { not_before: Some(until), submit_by: until, look_at: None, ..t }
+    Transaction { not_before: Some(until.plus(UNANSWERED_SWEPT_AFTER)), submit_by: until, look_at: None, ..t }
 }
 
 /// Short fingerprints instead of the values: a request may hold names and account data.

@@ -75,6 +75,10 @@ impl Engine {
         match self.store.run(unit).await? {
             Ok(()) => {
                 tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                if main.state == State::Created {
+                    // Never to be sent now, which is for the sender to say.
+                    self.spawn_submit(main.tenant_id, main.id);
+                }
                 self.nudges.dispatcher.notify_one();
                 if let Some(release) = release {
                     self.spawn_submit(release.tenant_id, release.id);

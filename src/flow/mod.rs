@@ -3,6 +3,7 @@
 //!
 //! - [`identity`] – who is calling.
 //! - [`accept`] – a caller's wish becomes an intent and a transaction, once for ever.
+//! - [`answer`] – the payer tells what the PSP needs; only then is it sent.
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
@@ -12,6 +13,7 @@
 //! - [`limits`] – how long we wait for what.
 
 pub mod accept;
+pub mod answer;
 pub mod apply;
 pub mod cancel;
 pub mod collect;

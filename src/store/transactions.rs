@@ -259,6 +259,22 @@ pub fn claim_look(unit: &mut Unit, transaction: &Transaction, next: Timestamp) {
     );
 }
 
+/// Lets a transaction go that was not to be sent yet; refused as stale if somebody has let it go, or ended it, before.
+pub fn let_go(unit: &mut Unit, transaction: &Transaction, submit_by: Timestamp) {
+    unit.must(
+        by_id(transaction.tenant_id, transaction.id)
+            .filter(Column::Version.eq(transaction.version))
+            .filter(Column::State.eq(State::Created.name()))
+            .filter(Column::NotBefore.is_not_null())
+            .col_expr(Column::NotBefore, Expr::value(None::<i64>))
+            .col_expr(Column::SubmitBy, Expr::value(submit_by.0))
+            .col_expr(Column::LookAt, Expr::value(submit_by.0))
+            .col_expr(Column::Version, Expr::value(transaction.version + 1))
+            .into_query(),
+        Refusal::Stale,
+    );
+}
+
 /// Makes whatever the PSP calls by this name due for a look-up, unless it has ended.
 pub fn look_now(unit: &mut Unit, tenant: Uuid, connection: Uuid, namespace: Namespace, value: &str, now: Timestamp) {
     unit.update(

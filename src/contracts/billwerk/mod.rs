@@ -4,10 +4,11 @@
 //! - [`dto`] – the bodies as the contract writes them. [`map`] – their words in the one model's. [`errors`] – the error body.
 //! - `caller` – who is calling. `once` – a request is carried out once.
 //! - `preauth`, `payment`, `refund` – what each operation demands, and the one flow it calls. `show` – the answers.
-//! - [`page`] – the payer's page behind `redirectUrl`. [`examples`] – what stands in the document.
+//! - [`page`] – the payer's page behind `redirectUrl`; `ask` – what it asks for. [`examples`] – what stands in the document.
 //! - [`access`] – who may call what.
 
 pub mod access;
+mod ask;
 mod body;
 mod caller;
 pub mod dto;
@@ -195,7 +196,7 @@ pub fn service(engine: Engine, guard: Guard, edge: &Edge) -> Service {
 /// The routes of the contract and of its payer page, for the list of the whole server.
 pub fn routes() -> Vec<paths::Path> {
     let mut all = Routes::of::<Billwerk>(MOUNT).list(CONTRACT);
-    all.push(page::path());
+    all.extend(page::paths());
     all
 }
 

@@ -8,6 +8,7 @@ use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing};
+use crate::store::bookings::Booking;
 use crate::store::history::{self, MovementKind, Source};
 use crate::store::inbox::Notice;
 use crate::store::intents::{self, Intent};
@@ -217,13 +218,15 @@ impl Engine {
 
     /// The intent in which a caller sees the money of a transaction: the payment that has booked it, else its own.
     async fn shown_as(&self, t: &Transaction) -> Result<Intent, FlowError> {
-        if t.kind == Kind::Charge && t.counters.captured > 0 {
-            if let Some(booking) = self.store.booking_at(t.tenant_id, t.id).await? {
-                let found = self.store.intent(t.tenant_id, booking.intent_id).await?;
-                return found.ok_or_else(|| FlowError::missing("intent", booking.intent_id));
+        let booked = t.kind == Kind::Charge && t.counters.captured > 0;
+        let booking = if booked { self.store.booking_at(t.tenant_id, t.id).await? } else { None };
+        match booking {
+            Some(Booking { intent_id, .. }) => {
+                let payment = self.store.intent(t.tenant_id, intent_id).await?;
+                payment.ok_or_else(|| FlowError::missing("intent", intent_id))
             }
+            None => self.intent_of(t).await,
         }
-        self.intent_of(t).await
     }
 
     async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
