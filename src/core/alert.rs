@@ -16,6 +16,8 @@ pub enum Alert {
     NeedsPerson,
     /// Money went out from outside (chargeback, portal refund) beyond what was there.
     OutsideExceeds,
+    /// The first refusal of a row of them.
+    AccountRefused,
 }
 
 impl Alert {
@@ -31,6 +33,7 @@ impl Alert {
         Alert::AbsentButKnown,
         Alert::NeedsPerson,
         Alert::OutsideExceeds,
+        Alert::AccountRefused,
     ];
 
     /// The stored and published name.
@@ -46,6 +49,7 @@ impl Alert {
             Alert::AbsentButKnown => "absent_but_known",
             Alert::NeedsPerson => "needs_person",
             Alert::OutsideExceeds => "outside_exceeds",
+            Alert::AccountRefused => "account_refused",
         }
     }
 
@@ -70,6 +74,9 @@ impl Alert {
             Alert::AbsentButKnown => "the PSP has never heard of a transaction on which it reported before",
             Alert::NeedsPerson => "whether this happened cannot be found out by machine; ask the PSP and resolve it",
             Alert::OutsideExceeds => "more was taken back at the PSP than was there to take; it was booked",
+            Alert::AccountRefused => {
+                "the PSP refuses the account of this connection; look at its settings and, at the PSP, at the account"
+            }
         }
     }
 }

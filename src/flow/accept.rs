@@ -283,6 +283,7 @@ impl Engine {
             state: AgreementState::Open,
             token: None,
             bearer: BTreeMap::new(),
+            settings_version: caller.connection.version,
         };
         agreements::open(unit, &agreement, now);
         Ok(agreement.id)

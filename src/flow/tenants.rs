@@ -100,6 +100,9 @@ impl Engine {
             adapter: manifest.name.to_owned(),
             test,
             version: 1,
+            refusals: 0,
+            refused_since: None,
+            told: None,
         };
         let mut unit = Unit::new("add_connection");
         tenants::add_connection(&mut unit, &connection, self.clock.now());
