@@ -213,7 +213,7 @@ pub fn checked_settings(
 }
 
 /// A fingerprint of the settings that name the account at the PSP.
-fn account(manifest: &Manifest, settings: &Settings) -> String {
+pub(in crate::flow) fn account(manifest: &Manifest, settings: &Settings) -> String {
     let identifying: Vec<&str> =
         manifest.settings.iter().filter(|f| f.identifying).map(|f| settings.get(f.key)).collect();
     hash_token(&identifying.join("\u{1f}"))
