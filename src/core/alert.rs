@@ -18,6 +18,8 @@ pub enum Alert {
     GiveBackFailed,
     /// Money went out from outside (chargeback, portal refund) beyond what was there.
     OutsideExceeds,
+    /// The first refusal of a row of them.
+    AccountRefused,
 }
 
 impl Alert {
@@ -34,6 +36,7 @@ impl Alert {
         Alert::NeedsPerson,
         Alert::GiveBackFailed,
         Alert::OutsideExceeds,
+        Alert::AccountRefused,
     ];
 
     /// The stored and published name.
@@ -50,6 +53,7 @@ impl Alert {
             Alert::NeedsPerson => "needs_person",
             Alert::GiveBackFailed => "give_back_failed",
             Alert::OutsideExceeds => "outside_exceeds",
+            Alert::AccountRefused => "account_refused",
         }
     }
 
@@ -77,6 +81,9 @@ impl Alert {
                 "the PSP refused to give money back that is not the merchant's; give it back by hand"
             }
             Alert::OutsideExceeds => "more was taken back at the PSP than was there to take; it was booked",
+            Alert::AccountRefused => {
+                "the PSP refuses the account of this connection; look at its settings and, at the PSP, at the account"
+            }
         }
     }
 }

@@ -228,6 +228,11 @@ impl Engine {
         }
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
+        if let Some(id) = agreement_id.filter(|_| wish.details.use_stored_means) {
+            // Means mean something only to the account that they are stored in.
+            let stored = self.store.agreement_by_id(caller.tenant_id, id).await?;
+            transaction.settings_version = stored.map_or(0, |agreement| agreement.settings_version);
+        }
         if let (true, Some(until)) = (wish.asks_payer, wish.page_until) {
             transaction = held(transaction, until);
         } else if leaves_at_once(transaction.kind) {
@@ -316,6 +321,7 @@ impl Engine {
             state: AgreementState::Open,
             token: None,
             bearer: BTreeMap::new(),
+            settings_version: caller.connection.version,
         };
         agreements::open(unit, &agreement, now);
         Ok(agreement.id)

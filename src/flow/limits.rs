@@ -18,6 +18,16 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(3);
 /// A look-up must be answered within this.
 pub const LOOKUP_ANSWERED_WITHIN: Duration = Duration::from_secs(15);
 
+/// Settings that are tried out are answered within this: whoever waits for it is a caller.
+pub const PROBE_ANSWERED_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// An account is refused for so long before it is tried out whether callers are told: longer than a PSP takes to roll out
+/// what it has broken, shorter than a night.
+pub const REFUSED_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// A refused account that could not be tried out is tried out again after this.
+pub const REFUSED_TRIED_AGAIN: Duration = Duration::from_secs(60);
+
 /// A look-up that was taken and not finished is taken again after this: longer than a look-up lasts.
 pub const LOOKUP_HELD_FOR: Duration = Duration::from_secs(30);
 

@@ -9,6 +9,7 @@
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
+//! - [`settings`] – those of a connection, shown, changed and tried out; which version a transaction uses.
 //! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, and the audit of what they do.
 //! - [`limits`] – how long we wait for what.
 
@@ -24,6 +25,7 @@ pub mod instruct;
 pub mod limits;
 pub mod operate;
 pub mod resolve;
+pub mod settings;
 pub mod submit;
 pub mod tenants;
 

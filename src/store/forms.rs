@@ -56,6 +56,49 @@ impl Details {
     }
 }
 
+/// How the names and enums of a body are spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spelling {
+    pub case: NameCase,
+    pub enums: EnumStyle,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NameCase {
+    /// `errorCode`.
+    Camel,
+    /// `ErrorCode`.
+    Pascal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EnumStyle {
+    Name,
+    Number,
+}
+
+/// How what goes to the holder of a key is spelled; `None` is the contract's own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KeyStyle {
+    /// Bodies of successes.
+    pub answers: Option<Spelling>,
+    pub errors: Option<Spelling>,
+    /// Notices of what was made with the key.
+    pub notices: Option<Spelling>,
+}
+
+/// What may be set of a tenant.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TenantSettings {
+    /// Hosts that may be named as `webhookTarget`, as [`Guard::check_url`](crate::wire::Guard::check_url) takes them:
+    /// empty allows every public one.
+    pub webhook_hosts: Vec<String>,
+}
+
 /// [`NextAction`] as it is stored.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -157,9 +157,9 @@ impl Billwerk {
         }
     }
 
-    /// The address for notices, if the guard lets us call it.
-    pub(super) fn notify_url(&self, target: &Option<String>) -> Result<Option<String>, Failure> {
-        let checked = filled(target).map(|target| self.guard.check_url(target.trim(), &[]));
+    /// The address for notices, if the guard and the tenant's own list let us call it.
+    pub(super) fn notify_url(&self, caller: &Caller, target: &Option<String>) -> Result<Option<String>, Failure> {
+        let checked = filled(target).map(|target| self.guard.check_url(target.trim(), &caller.webhook_hosts));
         match checked.transpose() {
             Ok(url) => Ok(url.map(String::from)),
             Err(refusal) => Err(Failure::data("webhookTarget", refusal)),

@@ -188,7 +188,11 @@ impl Billwerk {
     }
 
     /// The payer is back before the PSP's notice is: the PSP is asked, once for each time somebody comes back.
-    async fn after_asking(&self, intent: Intent, main: Transaction) -> Result<(Intent, Transaction), Failure> {
+    pub(super) async fn after_asking(
+        &self,
+        intent: Intent,
+        main: Transaction,
+    ) -> Result<(Intent, Transaction), Failure> {
         let engine = self.engine.clone();
         let asked = main.clone();
         // A task of its own, so that only the waiting for it ends early.

@@ -67,7 +67,7 @@ impl Billwerk {
     async fn preauth_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
         let request = &wanted.request;
         let means = request.payment_means_reference.as_ref();
-        let notify_url = self.notify_url(&request.webhook_target)?;
+        let notify_url = self.notify_url(caller, &request.webhook_target)?;
         let mut details = map::details(
             request.payer_data.as_ref(),
             &request.transaction_reference_text,

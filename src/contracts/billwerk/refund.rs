@@ -53,7 +53,7 @@ impl Billwerk {
 
     async fn refund_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
         let request = &wanted.request;
-        let notify_url = self.notify_url(&request.webhook_target)?;
+        let notify_url = self.notify_url(caller, &request.webhook_target)?;
         let found = self.find(caller, PAYMENT, &wanted.payment).await?;
         let payment = found.ok_or_else(|| Failure::unknown("payment"))?;
         let parent = self.main_of(&payment).await?;

@@ -9,7 +9,7 @@ use super::dto::{
     PaymentChargebackItemDto, PaymentErrorCode as Code, PaymentItemDto, PaymentResponseDto,
     PaymentTransactionStatus as Status, PreauthResponseDto, RefundResponseDto,
 };
-use super::errors::{Failure, reason_to_code};
+use super::errors::{Failure, http_status, reason_to_code, told_code};
 use super::{Billwerk, map};
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::transaction::State;
@@ -70,7 +70,7 @@ impl Billwerk {
         intent: &Intent,
         main: &Transaction,
     ) -> Result<PreauthResponseDto, Failure> {
-        let status = status(intent, main, self.cancelled_by(intent, main).await?)?;
+        let status = self.told(main, status(intent, main, self.cancelled_by(intent, main).await?)).await?;
         let reserved = match (main.kind, main.state) {
             (Kind::Preauth, State::Authorised) => main.taken().minor,
             // Collected, since this method cannot reserve.
@@ -105,7 +105,7 @@ impl Billwerk {
         intent: &Intent,
         main: &Transaction,
     ) -> Result<PaymentResponseDto, Failure> {
-        let status = status(intent, main, CancelledBy::Payer)?;
+        let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
         let movements = async { Ok(self.engine.store.movements(intent.tenant_id, main.id).await?) };
         let (movements, last_updated, bearer) =
             tokio::try_join!(movements, self.last_change(intent, main), self.bearer(intent))?;
@@ -134,7 +134,7 @@ impl Billwerk {
     }
 
     pub(super) async fn show_refund(&self, intent: &Intent, main: &Transaction) -> Result<RefundResponseDto, Failure> {
-        let status = status(intent, main, CancelledBy::Payer)?;
+        let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
         let gone = (main.state == State::Succeeded).then(|| main.taken());
         let movements = match gone {
             Some(_) => self.engine.store.movements(intent.tenant_id, main.id).await?,
@@ -167,6 +167,22 @@ impl Billwerk {
         let refunded = (counted.refunded - ours.map(|t| t.taken().minor).sum::<i64>()).max(0);
         let left = payment.amount.minor - refunded - counted.charged_back;
         Ok(Returned { refunded, refundable: left.min(counted.available_to_refund()).max(0) })
+    }
+
+    /// A refusal of our account is held back as a fault of the set-up, until callers are to be told that the PSP's
+    /// credentials are wrong.
+    async fn told(&self, main: &Transaction, shown: Result<Status, Failure>) -> Result<Status, Failure> {
+        let (Err(failure), State::Declined(reason @ Reason::AccountRefused)) = (&shown, main.state) else {
+            return shown;
+        };
+        let Some(now) = self.engine.store.connection(main.tenant_id, main.connection_id).await? else { return shown };
+        let Some(code) = told_code(reason, now.told, now.refused_since, main.updated_at) else { return shown };
+        // Of an account that was left behind nothing is proved.
+        let versions = (now.version, main.settings_version);
+        match self.engine.store.same_account(main.tenant_id, now.id, versions.0, versions.1).await? {
+            true => Err(Failure { code, http: http_status(code), ..failure.clone() }),
+            false => shown,
+        }
     }
 
     /// A payment changes with its refunds too.

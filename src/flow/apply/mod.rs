@@ -79,6 +79,7 @@ impl Engine {
         let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
             let Known { t: before, intent, .. } = &known;
+            let heard_at = self.clock.now();
             let rest = self.rest_of(before, &news, adapter).await?;
             let undone = self.undone_by(before, intent).await?;
             let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, undone, adapter)?;
@@ -88,6 +89,9 @@ impl Engine {
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
+                    }
+                    if let Err(error) = self.account_heard(&known, &after, heard_at).await {
+                        tracing::error!(transaction = %after.id, %error, "not counted for or against its account");
                     }
                     return Ok(Some(Transaction { version: before.version + 1, ..after }));
                 }
