@@ -165,6 +165,14 @@ pub enum PayerField {
     Document,
 }
 
+/// What a mandate reference that a caller brings may be. The characters are those of SEPA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MandateReferenceRule {
+    /// In characters.
+    pub max_length: usize,
+    pub lower_case: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// Folder, stored and published name: lower case, digits, underscore.
@@ -182,6 +190,8 @@ pub struct Manifest {
     pub can_close: bool,
     /// The PSP keeps a date and debits then by itself.
     pub schedules_debits: bool,
+    /// What a mandate reference of the caller's may be; `None` where the PSP gives its own.
+    pub mandate_reference: Option<MandateReferenceRule>,
     pub budget: Option<RequestBudget>,
     /// How long the `submit` call may take before its outcome is unknown.
     pub answer_within: Duration,

@@ -21,6 +21,9 @@ pub const NOTIFY_SECRET_HEADER: &str = "x-sandbox-notify-secret";
 /// API keys that begin so are refused, to try out what happens then.
 pub const REFUSED_KEY_PREFIX: &str = "invalid";
 
+/// API keys that begin so are not even asked about: the connection is refused.
+pub const UNREACHABLE_KEY_PREFIX: &str = "unreachable";
+
 /// What a transaction's `state` may say.
 pub mod state {
     pub const PENDING: &str = "pending";

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::identity::Caller;
-use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
+use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN, UNANSWERED_SWEPT_AFTER};
 use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
@@ -37,6 +37,10 @@ pub struct Wish {
     pub notify_url: Option<String>,
     /// The payer takes part on our page; it stays open until then.
     pub page_until: Option<Timestamp>,
+    /// Our page asks the payer for what the PSP needs first; nothing is sent before that.
+    pub asks_payer: bool,
+    /// The intent it acts on, where that is not the one of the transaction it acts on: a booking's payment.
+    pub above: Option<Uuid>,
     pub work: Work,
 }
 
@@ -59,6 +63,8 @@ pub enum Work {
     Capture(Box<Transaction>),
     /// Of a charge or a capture, with the intent it belongs to.
     Refund(Box<Transaction>),
+    /// Nothing is sent: a payment takes what this charge has collected.
+    Book(Box<Transaction>),
 }
 
 impl Work {
@@ -69,13 +75,15 @@ impl Work {
             Work::Charge => Kind::Charge,
             Work::Capture(_) => Kind::Capture,
             Work::Refund(_) => Kind::Refund,
+            // What is booked.
+            Work::Book(charge) => charge.kind,
         }
     }
 
     fn parent(&self) -> Option<&Transaction> {
         match self {
             Work::StoreMeans | Work::Preauth | Work::Charge => None,
-            Work::Capture(parent) | Work::Refund(parent) => Some(parent),
+            Work::Capture(parent) | Work::Refund(parent) | Work::Book(parent) => Some(parent),
         }
     }
 }
@@ -102,6 +110,20 @@ pub enum Repeat {
     Differs {
         field: String,
     },
+}
+
+/// A wish as a unit of work, and what is to be done once it is committed.
+pub(super) struct Built {
+    pub known: Known,
+    pub unit: Unit,
+    pub first: First,
+}
+
+pub(super) enum First {
+    Send,
+    /// Another transaction than the one of the wish.
+    SendOther(Uuid),
+    Nothing,
 }
 
 /// Bytes of randomness in a page token: not to be guessed.
@@ -131,12 +153,17 @@ impl Engine {
     /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            let (known, unit) = self.build(caller, &wish).await?;
+            let Built { known, unit, first } = self.build(caller, &wish).await?;
             let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
                     let (intent, transaction) = (Box::new(known.intent.clone()), known.t.id);
-                    return Ok(Accepted::New { intent, transaction, sending: self.spawn_first(known) });
+                    let sending = match first {
+                        First::Send => self.spawn_first(known),
+                        First::SendOther(id) => self.spawn_submit(known.t.tenant_id, id),
+                        First::Nothing => tokio::spawn(async {}),
+                    };
+                    return Ok(Accepted::New { intent, transaction, sending });
                 }
                 Err(refusal) => refusal,
             };
@@ -155,7 +182,7 @@ impl Engine {
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
     }
 
-    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<(Known, Unit), FlowError> {
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Built, FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("accept");
         let agreement_id = match &wish.agreement {
@@ -186,7 +213,7 @@ impl Engine {
             amount: wish.amount,
             method: wish.method,
             agreement_id,
-            parent_id: parent.map(|parent| parent.intent_id),
+            parent_id: wish.above.or(parent.map(|parent| parent.intent_id)),
             sameness: fingerprints(&wish.request),
             page_token_hash: details.page_token.as_deref().map(hash_token),
             details,
@@ -196,9 +223,19 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
+        if let Work::Book(charge) = &wish.work {
+            return self.build_booking(unit, intent, connection, charge).await;
+        }
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
-        if leaves_at_once(transaction.kind) {
+        if let Some(id) = agreement_id.filter(|_| wish.details.use_stored_means) {
+            // Means mean something only to the account that they are stored in.
+            let stored = self.store.agreement_by_id(caller.tenant_id, id).await?;
+            transaction.settings_version = stored.map_or(0, |agreement| agreement.settings_version);
+        }
+        if let (true, Some(until)) = (wish.asks_payer, wish.page_until) {
+            transaction = held(transaction, until);
+        } else if leaves_at_once(transaction.kind) {
             transaction = self.submitted(&transaction, &connection)?;
         }
         self.store.claim_intent(&mut unit, &intent);
@@ -207,7 +244,8 @@ impl Engine {
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        Ok((Known { t: transaction, intent, connection }, unit))
+        let first = if wish.asks_payer { First::Nothing } else { First::Send };
+        Ok(Built { known: Known { t: transaction, intent, connection }, unit, first })
     }
 
     /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.
@@ -283,6 +321,7 @@ impl Engine {
             state: AgreementState::Open,
             token: None,
             bearer: BTreeMap::new(),
+            settings_version: caller.connection.version,
         };
         agreements::open(unit, &agreement, now);
         Ok(agreement.id)
@@ -314,6 +353,12 @@ fn leaves_at_once(kind: Kind) -> bool {
         Kind::StoreMeans | Kind::Preauth | Kind::Capture | Kind::Release | Kind::Charge => true,
         Kind::Payout | Kind::Refund => false,
     }
+}
+
+/// A transaction that waits for the payer's answers as long as the page is open. Without them it can never be sent: its
+/// last moment comes before its first.
+fn held(t: Transaction, until: Timestamp) -> Transaction {
+    Transaction { not_before: Some(until.plus(UNANSWERED_SWEPT_AFTER)), submit_by: until, look_at: None, ..t }
 }
 
 /// Short fingerprints instead of the values: a request may hold names and account data.

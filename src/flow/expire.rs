@@ -3,6 +3,7 @@
 use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
+use super::collect::is_collected;
 use super::limits::EXPIRY_RETRY;
 use super::{Engine, FlowError};
 use crate::core::counters::Verb;
@@ -20,7 +21,11 @@ impl Engine {
         if intent.expires_at.is_none_or(|at| at > self.clock.now()) {
             return Ok(());
         }
-        self.inquire(&main).await?;
+        // Nobody at the PSP knows of what still waits for the payer's answers.
+        let held = main.state == State::Created && main.not_before.is_some();
+        if !held {
+            self.inquire(&main).await?;
+        }
         let Some((intent, main)) = self.main_of(tenant, id).await? else { return Ok(()) };
         if matches!(main.state, State::Pending(_)) {
             self.close(&main, Some(ClosedBy::Expired)).await?;
@@ -30,6 +35,7 @@ impl Engine {
             self.store.transactions_of(tenant, id).await?.iter().map(|t| (t.kind, t.state)).collect();
         all.extend(self.store.transactions_under(tenant, main.id).await?.iter().map(|t| (t.kind, t.state)));
         match intent.state {
+            IntentState::Done if is_collected(&intent, &main) => self.expire_collected(&intent, &main).await,
             IntentState::Open | IntentState::Done if may_close(intent.kind, intent.state, &all) => {
                 self.close_as_expired(&intent, &main).await
             }
@@ -69,6 +75,10 @@ impl Engine {
         match self.store.run(unit).await? {
             Ok(()) => {
                 tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                if main.state == State::Created {
+                    // Never to be sent now, which is for the sender to say.
+                    self.spawn_submit(main.tenant_id, main.id);
+                }
                 self.nudges.dispatcher.notify_one();
                 if let Some(release) = release {
                     self.spawn_submit(release.tenant_id, release.id);

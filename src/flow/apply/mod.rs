@@ -10,13 +10,14 @@ mod record;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
 use uuid::Uuid;
 
+use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
-use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
+use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
-use crate::core::intent::{self, ClosedBy, IntentState, LatePolicy};
+use crate::core::intent::{self, ClosedBy, IntentKind, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Step, step};
 use crate::core::transaction::{State, View};
@@ -78,14 +79,19 @@ impl Engine {
         let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
             let Known { t: before, intent, .. } = &known;
+            let heard_at = self.clock.now();
             let rest = self.rest_of(before, &news, adapter).await?;
-            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, adapter)?;
+            let undone = self.undone_by(before, intent).await?;
+            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, undone, adapter)?;
             match self.store.run(unit).await? {
                 Ok(()) => {
                     self.log(before, &after, &step, &news);
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
+                    }
+                    if let Err(error) = self.account_heard(&known, &after, heard_at).await {
+                        tracing::error!(transaction = %after.id, %error, "not counted for or against its account");
                     }
                     return Ok(Some(Transaction { version: before.version + 1, ..after }));
                 }
@@ -103,11 +109,12 @@ impl Engine {
         intent: &Intent,
         news: &News,
         rest: Option<Rest>,
+        undone: Option<Transaction>,
         adapter: &dyn Adapter,
     ) -> Result<Applied, FlowError> {
         let now = self.clock.now();
         let step = step(&view(before, adapter), &news.learned);
-        let after = self.after(before, &step, news, adapter, now);
+        let after = self.after(before, intent, &step, news, adapter, now);
         let mut unit = Unit::new("apply");
         let mut children = Vec::new();
         transactions::advance(&mut unit, before, &after, now);
@@ -116,7 +123,7 @@ impl Engine {
             history::add_exchange(&mut unit, exchange.clone());
         }
         if step.state.is_some() && after.state != before.state {
-            let change = Change { before, after: &after, intent, news, adapter, now };
+            let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
@@ -142,12 +149,14 @@ impl Engine {
     /// What a change of state brings with it: money counted, the intent moved, events, and the rest of a partial capture
     /// released.
     fn changed(&self, unit: &mut Unit, change: &Change<'_>, rest: Option<Rest>) -> Result<Vec<Uuid>, FlowError> {
-        let Change { before, after, intent, news, now, .. } = *change;
+        let Change { before, after, intent, undone, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        let learned =
-            intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
-        let to = learned.state.map(|to| match (to, news.closes_as) {
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), LatePolicy::GiveBack);
+        // Collected money that goes back after its time was not cancelled by anybody.
+        let lapsed = undone.and_then(|main| main.valid_until).is_some_and(|until| until <= before.created_at);
+        let closes_as = news.closes_as.or(lapsed.then_some(ClosedBy::Expired));
+        let to = learned.state.map(|to| match (to, closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
         });
@@ -178,6 +187,10 @@ impl Engine {
             if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
+            // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
+            if before.kind == Kind::Refund && intent.kind != IntentKind::Refund {
+                self.raise(unit, before, Some(Alert::GiveBackFailed), now);
+            }
         }
         if to.is_none() {
             intents::touch(unit, intent.tenant_id, intent.id, now);
@@ -186,12 +199,26 @@ impl Engine {
         if let Some(above) = intent.parent_id {
             intents::touch(unit, intent.tenant_id, above, now);
         }
-        if before.kind == Kind::Preauth && after.state == State::Authorised {
+        if before.parent_id.is_none() && after.valid_until.is_some() && after.state.is_good(after.kind) {
             intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
         } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
             intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
         Ok(children)
+    }
+
+    /// The transaction that one of ours takes back for the same intent.
+    async fn undone_by(&self, t: &Transaction, intent: &Intent) -> Result<Option<Transaction>, FlowError> {
+        match t.kind {
+            Kind::Release | Kind::Refund if intent.kind == IntentKind::Preauth => self.parent(t).await,
+            Kind::StoreMeans
+            | Kind::Preauth
+            | Kind::Capture
+            | Kind::Release
+            | Kind::Charge
+            | Kind::Payout
+            | Kind::Refund => Ok(None),
+        }
     }
 
     /// Counts the money of a transaction that has come good.
@@ -254,10 +281,11 @@ impl Engine {
     }
 
     /// What the change of a transaction is to its intent.
-    fn intent_news(before: &Transaction, after: &Transaction, intent: &Intent) -> intent::News {
+    fn intent_news(change: &Change<'_>) -> intent::News {
+        let Change { before, after, intent, undone, .. } = *change;
         intent::News {
-            // A release of the whole is a cancel; the rest of a partial capture is less.
-            whole: after.amount == intent.amount,
+            // What takes back the whole is a cancel; the rest of a partial capture or booking is less.
+            whole: undone.is_some_and(|main| after.amount == main.taken()),
             // Only a payer's own session at the PSP goes on after a refusal.
             same_session: before.state.is_bad() && intent.details.page_token.is_some(),
             ..intent::News::of(after.kind, after.state)
@@ -268,6 +296,7 @@ impl Engine {
     fn after(
         &self,
         before: &Transaction,
+        intent: &Intent,
         step: &Step,
         news: &News,
         adapter: &dyn Adapter,
@@ -301,6 +330,9 @@ impl Engine {
         }
         if t.state == State::Authorised && t.valid_until.is_none() {
             t.valid_until = Some(now.plus(adapter.manifest().preauth_valid_for));
+        }
+        if t.state == State::Succeeded && before.state != State::Succeeded && is_collected(intent, &t) {
+            t.valid_until = Some(now.plus(COLLECTED_KEPT_FOR));
         }
         t.look_at = self.next_look(before, &t, step, adapter, now);
         t
@@ -342,6 +374,8 @@ struct Change<'a> {
     before: &'a Transaction,
     after: &'a Transaction,
     intent: &'a Intent,
+    /// What `before` takes back.
+    undone: Option<&'a Transaction>,
     news: &'a News,
     adapter: &'a dyn Adapter,
     now: Timestamp,

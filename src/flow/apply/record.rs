@@ -1,6 +1,7 @@
 //! The rows that say what happened: facts, movements, alerts, events and exchanges.
 
 use rialto_adapters::port::{Money, Report, Timestamp, Verdict};
+use uuid::Uuid;
 
 use super::{Engine, FlowError, News};
 use crate::core::alert::Alert;
@@ -91,7 +92,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
+    pub(in crate::flow) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
         let Some(alert) = alert else { return };
         tracing::warn!(tenant = %t.tenant_id, transaction = %t.id, alert = alert.as_str(), "{}", alert.text());
         history::raise_alert(
@@ -140,12 +141,23 @@ impl Engine {
         purpose: &str,
         made: Vec<Exchange>,
     ) -> Vec<StoredExchange> {
+        self.exchanges_of((t.tenant_id, t.connection_id), Some(t.id), purpose, made)
+    }
+
+    /// Of a connection, whether or not they are about a transaction.
+    pub(in crate::flow) fn exchanges_of(
+        &self,
+        (tenant_id, connection_id): (Uuid, Uuid),
+        transaction_id: Option<Uuid>,
+        purpose: &str,
+        made: Vec<Exchange>,
+    ) -> Vec<StoredExchange> {
         made.into_iter()
             .map(|exchange| StoredExchange {
                 id: self.clock.new_id(),
-                tenant_id: t.tenant_id,
-                connection_id: t.connection_id,
-                transaction_id: Some(t.id),
+                tenant_id,
+                connection_id,
+                transaction_id,
                 purpose: purpose.to_owned(),
                 request: format!(
                     "{} {}\n{}\n\n{}",

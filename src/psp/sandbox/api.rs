@@ -3,7 +3,8 @@
 use rialto_adapters::port::{Fault, FaultCause, Method, Reply, Request, Secret};
 use rialto_adapters::sandbox::contract::{
     AccountReply, BASE_URL, CloseRequest, ErrorReply, FollowUpRequest, NOTIFY_SECRET_HEADER, PaymentRequest,
-    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, error, kind, method,
+    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, UNREACHABLE_KEY_PREFIX, error,
+    kind, method,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +50,9 @@ pub async fn handle(psp: &SandboxPsp, request: &Request) -> Result<Reply, Fault>
     let Some(key) = api_key(request) else {
         return Ok(refusal(401, error::UNAUTHORISED, "no such API key"));
     };
+    if key.starts_with(UNREACHABLE_KEY_PREFIX) {
+        return Err(Fault::not_sent(FaultCause::ConnectionRefused, "nobody listens for this API key"));
+    }
     let path = request.url.strip_prefix(BASE_URL).unwrap_or_default();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     match (request.method, path) {
