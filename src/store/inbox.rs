@@ -95,6 +95,16 @@ pub struct Notice {
     pub received_at: Timestamp,
 }
 
+impl Notice {
+    /// The PSP's own signature was on it. Only then may it be read.
+    pub fn is_genuine(&self) -> bool {
+        match self.verdict {
+            NoticeVerdict::Verified => true,
+            NoticeVerdict::Nudge | NoticeVerdict::Rejected => false,
+        }
+    }
+}
+
 /// A notice without what it says: for lists, which open no seal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NoticeLine {

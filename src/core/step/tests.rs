@@ -63,7 +63,8 @@ fn cell(kind: Kind, step: &Step) -> String {
             | Alert::AmountDiffers
             | Alert::CurrencyDiffers
             | Alert::GiveBackFailed
-            | Alert::OutsideExceeds => alert.as_str(),
+            | Alert::OutsideExceeds
+            | Alert::AccountRefused => alert.as_str(),
         };
     }
     if step.look_up {
