@@ -75,6 +75,7 @@ impl Engine {
                 reference,
                 method,
                 currency: t.amount.currency,
+                expected: (t.amount.minor > 0).then_some(t.amount),
                 means,
                 payer,
                 return_url,

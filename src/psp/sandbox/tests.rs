@@ -421,6 +421,7 @@ async fn a_direct_debit_is_stored_by_its_iban_and_succeeds_later() {
             reference: world.reference(),
             method: MethodName::DirectDebit,
             currency: Currency::EUR,
+            expected: None,
             means: Means::Given(bearer),
             payer: Payer::default(),
             return_url: String::new(),

@@ -109,6 +109,7 @@ entity!(agreements "agreements" {
     bearer_sealed: Option<Vec<u8>>,
     created_at: i64,
     updated_at: i64,
+    stored_by: Option<Uuid>,
 });
 
 entity!(intents "intents" {
