@@ -2,8 +2,8 @@
 
 use crate::port::instruction::Kind;
 use crate::port::manifest::{
-    AmountRule, Authenticity, Capability, Currencies, Idempotency, LookupKey, LookupRule, MandateReferenceRule, Manifest,
-    MethodName, NoticeRule, SettingField, SettingType,
+    AmountRule, Authenticity, Capability, Currencies, Idempotency, LookupKey, LookupRule, MandateReferenceRule,
+    Manifest, MethodName, NoticeRule, SettingField, SettingType,
 };
 use crate::port::reference::ReferenceRule;
 use crate::port::time::Duration;

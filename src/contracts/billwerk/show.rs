@@ -37,7 +37,8 @@ fn status(intent: &Intent, main: &Transaction, by: CancelledBy) -> Result<Status
         })
     };
     match (intent.state, main.state) {
-        (IntentState::Open, State::Created) => Ok(Status::Initiated),
+        // One that waits for its day is as good as handed over.
+        (IntentState::Open, State::Created) if main.not_before.is_none() => Ok(Status::Initiated),
         // Whatever else the transaction is, while the intent is open it is being decided.
         (IntentState::Open, _) => Ok(Status::Pending),
         (IntentState::Done, _) => Ok(Status::Succeeded),
@@ -117,11 +118,11 @@ impl Billwerk {
             last_updated: map::moment(last_updated),
             status,
             payments: movements.iter().filter(|m| m.kind == MovementKind::Paid).map(payment_item).collect(),
-            chargebacks: movements.iter().filter(|m| m.kind == MovementKind::ChargedBack).map(chargeback).collect(),
+            chargebacks: standing_chargebacks(&movements).iter().map(chargeback).collect(),
             refunded_amount: minor(main.counters.refunded, intent.amount),
             refundable_amount: minor(if paid { main.counters.available_to_refund() } else { 0 }, intent.amount),
             bearer,
-            due_date: None,
+            due_date: intent.details.due_at.map(|at| map::day(Timestamp(at))),
         })
     }
 
@@ -173,6 +174,26 @@ impl Billwerk {
     }
 }
 
+/// The chargebacks that still hold, each with what is left of it. One that was taken back is not listed, for the platform
+/// would count it; a reversal takes from the chargeback of its own amount, else from the oldest.
+fn standing_chargebacks(movements: &[BookedMovement]) -> Vec<BookedMovement> {
+    let of = |kind| movements.iter().filter(move |movement| movement.kind == kind);
+    let mut standing: Vec<BookedMovement> = of(MovementKind::ChargedBack).cloned().collect();
+    for reversed in of(MovementKind::ChargebackReversed) {
+        let mut left = reversed.amount.minor;
+        if let Some(same) = standing.iter_mut().rev().find(|chargeback| chargeback.amount.minor == left) {
+            (same.amount.minor, left) = (0, 0);
+        }
+        for chargeback in &mut standing {
+            let taken = left.min(chargeback.amount.minor);
+            chargeback.amount.minor -= taken;
+            left -= taken;
+        }
+    }
+    standing.retain(|chargeback| chargeback.amount.minor > 0);
+    standing
+}
+
 fn payment_item(movement: &BookedMovement) -> PaymentItemDto {
     PaymentItemDto {
         external_item_id: Some(movement.movement.clone()),
@@ -192,5 +213,54 @@ fn chargeback(movement: &BookedMovement) -> PaymentChargebackItemDto {
         reason: map::chargeback_reason(movement.reason),
         psp_reason_code: movement.psp_code.clone(),
         psp_reason_message: movement.psp_text.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rialto_adapters::port::Currency;
+    use uuid::Uuid;
+
+    #[test]
+    fn chargebacks_are_listed_as_far_as_they_hold() {
+        // What was booked in this order (a reversal is negative), and what is listed.
+        let rows: &[(&[i64], &[i64])] = &[
+            (&[], &[]),
+            (&[500], &[500]),
+            (&[500, -500], &[]),
+            (&[500, 300, -300], &[500]),
+            (&[300, 500, -300], &[500]),
+            (&[500, -200], &[300]),
+            (&[500, -200, -300], &[]),
+            (&[500, 300, -600], &[200]),
+            (&[500, -500, 500], &[500]),
+            (&[-500, 500], &[]),
+            (&[100, -500], &[]),
+        ];
+        for (booked, expected) in rows {
+            let movements: Vec<BookedMovement> = booked.iter().map(|minor| movement(*minor)).collect();
+            let listed: Vec<i64> = standing_chargebacks(&movements).iter().map(|m| m.amount.minor).collect();
+            assert_eq!(listed, *expected, "{booked:?}");
+        }
+    }
+
+    fn movement(minor: i64) -> BookedMovement {
+        let kind = if minor < 0 { MovementKind::ChargebackReversed } else { MovementKind::ChargedBack };
+        BookedMovement {
+            id: Uuid::nil(),
+            tenant_id: Uuid::nil(),
+            connection_id: Uuid::nil(),
+            transaction_id: Uuid::nil(),
+            movement: String::new(),
+            kind,
+            amount: Money::new(minor.abs(), Currency::EUR),
+            fee_minor: 0,
+            reason: None,
+            psp_code: None,
+            psp_text: None,
+            occurred_at: Timestamp(0),
+            recorded_at: Timestamp(0),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use rialto_adapters::port::{Fault, FaultCause, Method, Reply, Request, Secret};
 use rialto_adapters::sandbox::contract::{
     AccountReply, BASE_URL, CloseRequest, ErrorReply, FollowUpRequest, NOTIFY_SECRET_HEADER, PaymentRequest,
-    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, UNREACHABLE_KEY_PREFIX, error, kind,
-    method,
+    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, UNREACHABLE_KEY_PREFIX, error,
+    kind, method,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;

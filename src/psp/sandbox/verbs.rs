@@ -146,7 +146,7 @@ async fn open_page(psp: &SandboxPsp, account: &Account, mut stored: Stored, mut 
 /// What a call's means are worth.
 enum Judged {
     /// With what may be shown of them, where they are to be stored or are asked about.
-    Good(Option<MeansStored>),
+    Good(Option<Box<MeansStored>>),
     Refused(&'static str, &'static str),
 }
 
@@ -171,7 +171,9 @@ async fn accept_means(
             None => None,
         };
         return Ok(match means {
-            Some((method, means)) if method == stored.method => Judged::Good(stored.store_means.then_some(means)),
+            Some((method, means)) if method == stored.method => {
+                Judged::Good(stored.store_means.then(|| Box::new(means)))
+            }
             Some(_) | None => Judged::Refused(reason::BEARER_INVALID, "no such means are stored"),
         });
     }
@@ -192,7 +194,7 @@ async fn accept_means(
         creditor_id: Some(CREDITOR_ID.to_owned()),
         ..MeansStored::default()
     };
-    Ok(Judged::Good(stored.store_means.then_some(means)))
+    Ok(Judged::Good(stored.store_means.then(|| Box::new(means))))
 }
 
 /// What may be shown of stored means. Rows of an earlier version hold nothing but the token.
@@ -275,12 +277,12 @@ fn decide(
     psp: &SandboxPsp,
     account: &Account,
     stored: &mut Stored,
-    means: Option<MeansStored>,
+    means: Option<Box<MeansStored>>,
     unit: &mut Unit,
 ) -> Vec<JobRow> {
     let ending = settle::ending(stored);
     if let (Ending::Now | Ending::Later, Some(means)) = (&ending, means) {
-        keep(account, stored, means, unit);
+        keep(account, stored, *means, unit);
     }
     match ending {
         Ending::Now => {
