@@ -18,7 +18,7 @@ use crate::core::sameness::{self, Sameness};
 use crate::core::transaction::State;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
-use crate::store::intents::Intent;
+use crate::store::intents::{self, Intent};
 use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit, hash_token};
 
@@ -211,6 +211,8 @@ impl Engine {
         self.store.claim_intent(&mut unit, &intent);
         if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
             transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
+            // What is left of it has changed, which its caller sees.
+            intents::touch(&mut unit, intent.tenant_id, parent.intent_id, now);
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);

@@ -104,10 +104,21 @@ impl Billwerk {
         intent: &Intent,
         main: &Transaction,
     ) -> Result<PaymentResponseDto, Failure> {
+        let read = async |main: &Transaction| Ok(self.engine.store.movements(intent.tenant_id, main.id).await?);
+        let (mut movements, bearer) = tokio::try_join!(read(main), self.bearer(intent))?;
+        let (mut intent, mut main) = (intent.clone(), main.clone());
+        for _ in 0..READS_MAX {
+            if agree(&main, &movements) {
+                break;
+            }
+            // A chargeback was booked between two reads.
+            // In this order: a version stamp may be older than what it stands at, and never newer.
+            intent = self.engine.store.intent(intent.tenant_id, intent.id).await?.unwrap_or(intent);
+            main = self.main_of(&intent).await?;
+            movements = read(&main).await?;
+        }
+        let (intent, main) = (&intent, &main);
         let status = status(intent, main, CancelledBy::Payer)?;
-        let movements = async { Ok(self.engine.store.movements(intent.tenant_id, main.id).await?) };
-        let (movements, last_updated, bearer) =
-            tokio::try_join!(movements, self.last_change(intent, main), self.bearer(intent))?;
         let paid = main.state == State::Succeeded;
         Ok(PaymentResponseDto {
             transaction_id: intent.caller_key.clone(),
@@ -115,7 +126,7 @@ impl Billwerk {
             psp_transaction_id: main.theirs.clone(),
             currency: intent.amount.currency.code().to_owned(),
             requested_amount: intent.amount.into(),
-            last_updated: map::moment(last_updated),
+            last_updated: map::moment(intent.updated_at),
             status,
             payments: movements.iter().filter(|m| m.kind == MovementKind::Paid).map(payment_item).collect(),
             chargebacks: standing_chargebacks(&movements).iter().map(chargeback).collect(),
@@ -148,13 +159,6 @@ impl Billwerk {
         })
     }
 
-    /// A payment changes with its refunds too.
-    async fn last_change(&self, intent: &Intent, main: &Transaction) -> Result<Timestamp, Failure> {
-        let refunds = self.engine.store.transactions_under(intent.tenant_id, main.id).await?;
-        let latest = refunds.iter().map(|refund| refund.updated_at).max();
-        Ok(latest.map_or(intent.updated_at, |latest| latest.max(intent.updated_at)))
-    }
-
     async fn bearer(&self, intent: &Intent) -> Result<BTreeMap<String, String>, Failure> {
         let Some(id) = intent.agreement_id else { return Ok(BTreeMap::new()) };
         let agreement = self.engine.store.agreement_by_id(intent.tenant_id, id).await?;
@@ -172,6 +176,17 @@ impl Billwerk {
         let answered = ending.is_some_and(|f| f.source == Source::Answer.as_str() && f.state_before == "pending");
         Ok(if answered { CancelledBy::Caller } else { CancelledBy::Payer })
     }
+}
+
+/// How often a payment is read until its parts agree. Two chargebacks in so short a time are rare; and whoever reads what
+/// does not agree is told of the change a moment later.
+const READS_MAX: usize = 3;
+
+/// Whether the movements are those that the transaction has counted.
+fn agree(main: &Transaction, movements: &[BookedMovement]) -> bool {
+    let sum = |kind| movements.iter().filter(|m| m.kind == kind).map(|m| i128::from(m.amount.minor)).sum::<i128>();
+    let held = sum(MovementKind::ChargedBack) - sum(MovementKind::ChargebackReversed);
+    i128::from(main.counters.charged_back) == held.max(0)
 }
 
 /// The chargebacks that still hold, each with what is left of it. One that was taken back is not listed, for the platform
