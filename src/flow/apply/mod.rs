@@ -138,8 +138,8 @@ impl Engine {
         for exchange in &news.exchanges {
             history::add_exchange(&mut unit, exchange.clone());
         }
+        let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
         if step.state.is_some() && after.state != before.state {
-            let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
@@ -147,11 +147,14 @@ impl Engine {
         if let Some((agreement, means)) = intent.agreement_id.zip(news.report.as_ref().and_then(|r| r.means.as_ref())) {
             // Only means of something that came good may be charged later; and an old notice told again does not take
             // the place of newer means.
-            if step.state.is_some() && after.state.is_good(after.kind) {
+            if step.state.is_some() && after.state.is_good(after.kind) && !intent.details.use_stored_means {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        self.raise(&mut unit, before, step.alert, now);
+        // The second card of one checkout is no late money, and nobody need look at it.
+        let reopened = intent.state == IntentState::Refused && Self::intent_news(&change).same_session;
+        let alert = step.alert.filter(|alert| !(reopened && *alert == Alert::LateMoney));
+        self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
         {
@@ -168,7 +171,8 @@ impl Engine {
         let Change { before, after, intent, undone, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), LatePolicy::GiveBack);
+        let policy = LatePolicy::of(&intent.contract);
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), policy);
         // Collected money that goes back after its time was not cancelled by anybody.
         let lapsed = undone.and_then(|main| main.valid_until).is_some_and(|until| until <= before.created_at);
         let closes_as = news.closes_as.or(lapsed.then_some(ClosedBy::Expired));
@@ -204,8 +208,10 @@ impl Engine {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
             // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
-            if before.kind == Kind::Refund && intent.kind != IntentKind::Refund {
-                self.raise(unit, before, Some(Alert::GiveBackFailed), now);
+            let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
+            let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
+            if ours && (late || before.kind == Kind::Refund) {
+                self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
         if to.is_none() {
@@ -289,6 +295,8 @@ impl Engine {
             return Ok(None);
         }
         let child = self.new_transaction(intent, kind, Some(t), adapter.manifest().name, t.taken())?;
+        // Nobody waits for it, and it must not fail for an outage of an hour.
+        let child = self.scheduled(child, now);
         if let Some(counter) = Verb::of(kind) {
             transactions::reserve(unit, t, counter, child.amount.minor);
         }
@@ -367,6 +375,11 @@ impl Engine {
             return Some(now);
         }
         match after.state {
+            State::Created if after.not_before.is_some() => {
+                let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
+                let wait = schedule::SCHEDULED.next(passed, schedule::jitter(after.id.as_bytes()));
+                wait.map(|wait| now.plus(self.clock.wait(wait)))
+            }
             State::Created => Some(now.plus(self.clock.wait(SUBMIT_RETRY_PAUSE * 2))),
             State::Submitted => before.look_at,
             State::Unknown if before.state != State::Unknown && after.lookups == 0 => {
