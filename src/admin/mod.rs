@@ -3,6 +3,7 @@
 
 mod dto;
 mod error;
+pub mod explain;
 
 use std::sync::Arc;
 
@@ -68,6 +69,8 @@ async fn admit_bearer(request: &Request, bearer: Bearer) -> Option<()> {
 enum Tag {
     /// Who uses Rialto, through which provider, with which key.
     Setup,
+    /// What has become of something, and whether all is well.
+    Look,
 }
 
 struct Api;
@@ -142,8 +145,11 @@ impl Api {
     }
 }
 
-fn openapi() -> OpenApiService<Api, ()> {
-    OpenApiService::new(Api, "Rialto admin API", env!("CARGO_PKG_VERSION")).description(
+/// Every group of routes, in the order of the document.
+type Groups = (Api, explain::Explain);
+
+fn openapi() -> OpenApiService<Groups, ()> {
+    OpenApiService::new((Api, explain::Explain), "Rialto admin API", env!("CARGO_PKG_VERSION")).description(
         "Sets up tenants, their connections to payment service providers and their API keys. Every call carries the \
          operator's key, as `X-Admin-Key` or as Bearer.",
     )
@@ -156,7 +162,7 @@ pub fn service(engine: Engine, key: OperatorKey) -> impl Endpoint<Output = Respo
 
 /// All routes, for the switch and for the list of the whole server.
 pub fn routes() -> Routes {
-    Routes::of::<Api>(Mount::ROOT)
+    Routes::of::<Groups>(Mount::ROOT)
 }
 
 /// The OpenAPI document.
@@ -164,7 +170,7 @@ pub fn routes() -> Routes {
 /// # Errors
 /// If an example belongs to no operation.
 pub fn spec() -> Result<Document, SpecError> {
-    let json = finish(&openapi().spec(), &dto::examples())?;
+    let json = finish(&openapi().spec(), &[dto::examples(), explain::Explain::examples()].concat())?;
     Ok(Document { contract: "admin", title: "Rialto admin", json })
 }
 

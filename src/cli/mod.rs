@@ -1,7 +1,8 @@
 //! The command line. `args` says what can be written, `serve` runs the server, `setup` sets tenants up (beside a running
-//! server through its admin API), [`walkthrough`] prints calls that paste as they stand.
+//! server through its admin API), `explain` tells what became of something, [`walkthrough`] prints calls that paste as they stand.
 
 mod args;
+mod explain;
 mod serve;
 mod setup;
 pub mod walkthrough;
@@ -44,6 +45,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         | Command::Tenant { .. }
         | Command::Connection { .. }
         | Command::Key { .. }
+        | Command::Explain { .. }
         | Command::Openapi { .. } => telemetry::COMMAND_FILTER,
     };
     let filter = config.log.as_deref().unwrap_or(usual);
@@ -54,6 +56,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
         Command::Key { command } => setup::key(&config, cli.json, command).await,
+        Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

@@ -80,7 +80,7 @@ fn print(json: bool, made: &Value, lines: &[(&str, &str)]) {
 }
 
 /// The way to the admin API.
-struct Door {
+pub(super) struct Door {
     key: Secret,
     place: Place,
 }
@@ -98,7 +98,7 @@ enum Place {
 }
 
 impl Door {
-    async fn find(config: &Config) -> anyhow::Result<Door> {
+    pub async fn find(config: &Config) -> anyhow::Result<Door> {
         open::data_dir(config)?;
         match Lock::take(&config.data_dir).await? {
             Taken::Ours(lock) => {
@@ -123,7 +123,7 @@ impl Door {
         self.ask(Method::Post, path, Some(body)).await
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
+    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
         let body = body.map(Value::to_string).unwrap_or_default();
         let (status, text) = match &self.place {
             Place::Here { service, .. } => self.ask_here(service, method, path, body).await?,

@@ -7,6 +7,7 @@
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
+//! - [`explain`] – one story of anything that was asked for, from any name it has.
 //! - [`tenants`] – sets up tenants, connections and keys.
 //! - [`limits`] – how long we wait for what.
 
@@ -14,6 +15,7 @@ pub mod accept;
 pub mod apply;
 pub mod cancel;
 pub mod expire;
+pub mod explain;
 pub mod identity;
 pub mod inquire;
 pub mod instruct;

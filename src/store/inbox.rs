@@ -31,7 +31,7 @@ impl NoticeVerdict {
         }
     }
 
-    fn parse(text: &str) -> Option<NoticeVerdict> {
+    pub(in crate::store) fn parse(text: &str) -> Option<NoticeVerdict> {
         [NoticeVerdict::Verified, NoticeVerdict::Nudge, NoticeVerdict::Rejected]
             .into_iter()
             .find(|v| v.as_str() == text)
@@ -65,7 +65,7 @@ impl NoticeState {
         }
     }
 
-    fn parse(text: &str) -> Option<NoticeState> {
+    pub(in crate::store) fn parse(text: &str) -> Option<NoticeState> {
         use NoticeState::{Done, Ignored, Parked, Rejected, Unmatched, Unreadable, Waiting};
         [Waiting, Done, Parked, Unmatched, Ignored, Unreadable, Rejected].into_iter().find(|s| s.as_str() == text)
     }

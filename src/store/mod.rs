@@ -7,6 +7,7 @@ pub mod agreements;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod find;
 pub mod forms;
 pub mod history;
 pub mod inbox;
