@@ -198,8 +198,8 @@ fn stands(page: &mut Page, story: &StoryItem, many: bool) {
     for part in &story.parts {
         let PartItem { label, state, .. } = part;
         let single: Vec<&str> = part.transactions.iter().map(|piece| piece.text.as_str()).collect();
-        let of = if many { label.as_str() } else { part.kind.as_str() };
-        page.line(margin, &format!("the {of} is {state}: {}", single.join("; ")));
+        let of = if many { label.clone() } else { format!("the {}", part.kind) };
+        page.line(margin, &format!("{of} is {state}: {}", single.join("; ")));
         margin = "         ";
     }
 }

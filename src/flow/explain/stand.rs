@@ -114,7 +114,8 @@ pub fn figures(t: &Transaction) -> Figures {
 
 pub fn piece(t: &Transaction) -> Piece {
     let figures = figures(t);
-    let mut text = words::state(t.kind, t.state);
+    let used_up = t.state == State::Authorised && t.counters.captured > 0;
+    let mut text = if used_up { "the reservation is used".to_owned() } else { words::state(t.kind, t.state) };
     if let (State::Declined(_), Some(said)) = (t.state, words::psp_said(t.psp_code.as_deref(), t.psp_text.as_deref())) {
         text.push_str(&format!(" [{said}]"));
     }
@@ -243,7 +244,7 @@ fn transaction(strand: &Strand, label: &str, now: Timestamp, waits: &mut Vec<Wai
             }
         }
         State::Submitted => {
-            waits.push(wait(RIALTO, PSP, format!("its answer to the {the}")));
+            waits.push(wait(RIALTO, PSP, format!("to answer the {the}")));
             asked_at(next);
         }
         State::Pending(stage) => {
@@ -252,7 +253,7 @@ fn transaction(strand: &Strand, label: &str, now: Timestamp, waits: &mut Vec<Wai
                     waits.push(wait(RIALTO, PAYER, format!("to take part in the {label}")));
                 }
                 Stage::PayerSaysDone | Stage::InReview | Stage::Sent => {
-                    waits.push(wait(RIALTO, PSP, format!("the end of the {the}")));
+                    waits.push(wait(RIALTO, PSP, format!("to say how the {the} ends")));
                 }
             }
             asked_at(next);

@@ -284,8 +284,8 @@ fn lines_of(member: &Member, part: usize, full: bool) -> Vec<Line> {
 fn told(event: &Event, intent: &Intent) -> String {
     let name = event.event_type.as_str();
     match (&intent.notify_url, event.event_type.webhook_type(intent.kind)) {
-        (Some(_), Some(_)) => format!("the {} is `{name}` now: the caller is to be told", intent.kind.as_str()),
-        (Some(_), None) | (None, _) => format!("the {} is `{name}` now", intent.kind.as_str()),
+        (Some(_), Some(_)) => format!("it is `{name}` now, and the caller is to be told"),
+        (Some(_), None) | (None, _) => format!("it is `{name}` now"),
     }
 }
 
