@@ -1,5 +1,5 @@
-//! What people look for: the indexes behind `explain`, which goes from an intent to its events and deliveries, from a
-//! notice to what it said, and from a name to the notices that wait for it.
+//! What people look for: the indexes behind `explain`, which goes from an intent to its events, from a name to the notices
+//! that wait for it, and from a thing to what operators did to it.
 
 use sea_orm_migration::prelude::*;
 
@@ -24,8 +24,6 @@ impl MigrationTrait for Migration {
 
 const INDEXES: &[(&str, &str, &str)] = &[
     ("events", "ix_events_intent", "intent_id"),
-    ("deliveries", "ix_deliveries_event", "event_id"),
-    ("facts", "ix_facts_notice", "notice_id"),
     ("parked", "ix_parked_value_only", "value"),
     ("audit", "ix_audit_subject", "subject"),
 ];

@@ -6,17 +6,18 @@ use poem_openapi::{Object, OpenApi};
 use serde_json::json;
 use uuid::Uuid;
 
+use super::auth::MayRead;
+use super::dto::{ANSWER, usual};
 use super::error::Refused;
-use super::{Operator, Tag};
+use super::{Group, Tag};
 use crate::flow::Engine;
 use crate::flow::explain::stand::{Alerted, Next, Piece, Wait};
 use crate::flow::explain::story::{Line, Part, Story};
 use crate::flow::explain::{Candidate, Explanation, REFERENCE_MAX, Waiting};
-use crate::flow::tenants::SetupError;
 use crate::http::body::Body;
-use crate::http::spec::{At, Example};
+use crate::http::error::{Kind, Problem};
+use crate::http::spec::Example;
 use crate::store::find::Looked;
-use poem::http::StatusCode;
 
 pub(super) struct Explain;
 
@@ -31,7 +32,7 @@ impl Explain {
     #[oai(path = "/explain", method = "get", operation_id = "explain")]
     async fn explain(
         &self,
-        _operator: Operator,
+        _by: MayRead,
         engine: Data<&Engine>,
         /// The name, as you have it; at most 256 bytes.
         reference: Query<String>,
@@ -42,10 +43,9 @@ impl Explain {
         let reference = reference.0;
         if reference.trim().is_empty() || reference.len() > REFERENCE_MAX {
             let text = format!("must have 1 to {REFERENCE_MAX} bytes");
-            return Err(SetupError::Invalid { field: "reference".to_owned(), text }.into());
+            return Err(Problem::field(Kind::Shape, "reference", text).into());
         }
-        let explanation = engine.explain(&reference, full.0).await.map_err(SetupError::Flow)?;
-        Ok(Body(Explained::from(explanation)))
+        Ok(Body(Explained::from(engine.explain(&reference, full.0).await?)))
     }
 }
 
@@ -420,8 +420,8 @@ impl From<Alerted> for AlertItem {
     }
 }
 
-impl Explain {
-    pub(super) fn examples() -> Vec<Example> {
+impl Group for Explain {
+    fn examples() -> Vec<Example> {
         let value = json!({
             "reference": "nobody-knows-this",
             "looked": [{ "name": "caller_id", "words": "the caller's transactionId", "count": 0, "more": false }],
@@ -429,6 +429,6 @@ impl Explain {
             "candidates": [],
             "notices": []
         });
-        vec![Example { operation_id: "explain", at: At::Response(StatusCode::OK), name: "unknown", value }]
+        vec![usual("explain", ANSWER, value)]
     }
 }

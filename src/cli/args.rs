@@ -63,6 +63,19 @@ pub enum Command {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Operators: people and programs that run this server, each with a key and a right of its own.
+    Operator {
+        #[command(subcommand)]
+        command: OperatorCommand,
+    },
+    /// What operators did, newest first.
+    #[command(after_help = "With --json: {\"entries\": [{\"id\", \"at_ms\", \"actor\", \"action\", \"tenant_id\", \
+                            \"subject\", \"details\", \"outcome\"}], \"left_out\"}")]
+    Audit {
+        /// Only what concerns this tenant.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<Uuid>,
+    },
     /// Tell what has become of something, from any name it has.
     ///
     /// The name may be yours, the caller's (of a payment, an agreement or a customer), the provider's, the scheme's
@@ -152,6 +165,29 @@ pub enum KeyCommand {
     },
 }
 
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum OperatorCommand {
+    /// Add an operator; the key is shown this once.
+    #[command(after_help = "Example:\n  rialto operator add --name ada --right resolve\n\nThe key goes into \
+                            RIALTO_ADMIN_KEY of whoever runs commands beside a server, or into X-Admin-Key.\n\nWith \
+                            --json: {\"key\"}")]
+    Add {
+        /// As it is to stand in the audit; it is never given twice.
+        #[arg(long)]
+        name: String,
+        /// Each includes the ones before it: look, say what machines may not, set up.
+        #[arg(long, value_parser = ["read", "resolve", "admin"])]
+        right: String,
+    },
+    /// List operators, the revoked ones too.
+    List,
+    /// Take an operator's key away, for good.
+    Revoke {
+        #[arg(long)]
+        name: String,
+    },
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if key.is_empty() {
@@ -188,6 +224,11 @@ mod tests {
             "tenant list".to_owned(),
             format!("connection add --tenant {ID} --adapter sandbox --set a=b --set c= --set d=e=f --test"),
             format!("key add --tenant {ID} --contract billwerk --connection {ID} --all-events"),
+            "operator add --name ada --right resolve --json".to_owned(),
+            "operator list".to_owned(),
+            "operator revoke --name ada".to_owned(),
+            "audit".to_owned(),
+            format!("audit --tenant {ID} --json"),
             "openapi".to_owned(),
             "openapi billwerk --out openapi".to_owned(),
         ];
@@ -215,6 +256,8 @@ mod tests {
             ("connection add --adapter x --set a", "KEY=VALUE"),
             ("connection add --adapter x --set =b", "KEY=VALUE"),
             ("key add --contract billwerk", "--tenant"),
+            ("operator add --name ada --right king", "resolve"),
+            ("audit --tenant 7", "--tenant"),
         ];
         for (line, expected) in rows {
             let error = parse(line).expect_err(line).to_string();

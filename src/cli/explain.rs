@@ -8,7 +8,7 @@ use rialto_adapters::port::Method;
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use super::setup::Door;
+use super::door::Door;
 use crate::admin::explain::{CandidateItem, Explained, LineItem, PartItem, StoryItem};
 use crate::config::Config;
 

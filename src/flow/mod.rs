@@ -8,7 +8,7 @@
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
 //! - [`explain`] – one story of anything that was asked for, from any name it has.
-//! - [`tenants`] – sets up tenants, connections and keys.
+//! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, and the audit of what they do.
 //! - [`limits`] – how long we wait for what.
 
 pub mod accept;
@@ -20,6 +20,7 @@ pub mod identity;
 pub mod inquire;
 pub mod instruct;
 pub mod limits;
+pub mod operate;
 pub mod resolve;
 pub mod submit;
 pub mod tenants;
@@ -45,6 +46,8 @@ pub struct Engine {
     /// Where callers, payers and PSPs reach us, without a trailing slash.
     public_url: Arc<str>,
     pub nudges: Nudges,
+    /// Who stands in the audit for what is set up or decided.
+    actor: Arc<str>,
 }
 
 /// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
@@ -84,7 +87,24 @@ impl FlowError {
 impl Engine {
     pub fn new(store: Store, wire: Arc<dyn Wire>, public_url: &str) -> Engine {
         let clock = store.clock().clone();
-        Engine { store, clock, wire, public_url: public_url.trim_end_matches('/').into(), nudges: Nudges::default() }
+        Engine {
+            store,
+            clock,
+            wire,
+            public_url: public_url.trim_end_matches('/').into(),
+            nudges: Nudges::default(),
+            actor: operate::OURSELVES.into(),
+        }
+    }
+
+    /// The same verbs, for somebody whose name is to stand in the audit: an operator's, or `key <id>` for a caller's key.
+    #[must_use]
+    pub fn acting_as(&self, actor: &str) -> Engine {
+        Engine { actor: actor.into(), ..self.clone() }
+    }
+
+    pub fn actor(&self) -> &str {
+        &self.actor
     }
 
     pub fn public_url(&self) -> &str {

@@ -18,7 +18,7 @@ use super::entity::{
 };
 use super::events::Event;
 use super::history::{BookedMovement, Fact, StoredExchange};
-use super::inbox::{NoticeState, NoticeVerdict};
+use super::inbox::NoticeLine;
 use super::operators::AuditEntry;
 use super::sql::known;
 use super::vault::hash_token;
@@ -175,24 +175,6 @@ pub struct IntentLine {
     pub amount: Money,
     pub parent_id: Option<Uuid>,
     pub created_at: Timestamp,
-}
-
-/// A notice without what it says, which is sealed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NoticeLine {
-    pub id: Uuid,
-    pub tenant_id: Uuid,
-    pub connection_id: Uuid,
-    pub verdict: NoticeVerdict,
-    pub verdict_text: Option<String>,
-    pub state: NoticeState,
-    pub state_text: Option<String>,
-    /// How often it was read.
-    pub attempts: i32,
-    pub next_at: Option<Timestamp>,
-    pub received_at: Timestamp,
-    /// The names under which it waits: (namespace, value).
-    pub parked_under: Vec<(String, String)>,
 }
 
 /// An alert with its end.
@@ -526,17 +508,21 @@ impl Store {
             .limit(BESIDE_PAGE)
             .all(self.reader())
             .await?;
-        let waiting = parked::Entity::find()
-            .filter(parked::Column::NoticeId.is_in(ids.iter().copied()))
+        found.into_iter().map(NoticeLine::try_from).collect()
+    }
+
+    /// The names under which a notice waits for what it is about: (namespace, value).
+    pub async fn parked_under(&self, notice: Uuid) -> Result<Vec<(String, String)>, StoreError> {
+        let found = parked::Entity::find()
+            .select_only()
+            .columns([parked::Column::Namespace, parked::Column::Value])
+            .filter(parked::Column::NoticeId.eq(notice))
             .order_by_asc(parked::Column::Id)
             .limit(BESIDE_PAGE)
+            .into_tuple()
             .all(self.reader())
             .await?;
-        let under = |id: Uuid| {
-            let of = waiting.iter().filter(|parked| parked.notice_id == id);
-            of.map(|parked| (parked.namespace.clone(), parked.value.clone())).collect()
-        };
-        found.into_iter().map(|notice| NoticeLine::read(under(notice.id), notice)).collect()
+        Ok(found)
     }
 
     /// The deliveries that tell of an intent's events, oldest first.
@@ -654,24 +640,6 @@ impl TryFrom<LineRow> for IntentLine {
             amount: Money::new(row.amount_minor, currency),
             parent_id: row.parent_id,
             created_at: Timestamp(row.created_at),
-        })
-    }
-}
-
-impl NoticeLine {
-    fn read(parked_under: Vec<(String, String)>, model: notices::Model) -> Result<NoticeLine, StoreError> {
-        Ok(NoticeLine {
-            id: model.id,
-            tenant_id: model.tenant_id,
-            connection_id: model.connection_id,
-            verdict: known(NoticeVerdict::parse(&model.verdict), "notice verdict", &model.verdict)?,
-            verdict_text: model.verdict_text,
-            state: known(NoticeState::parse(&model.state), "notice state", &model.state)?,
-            state_text: model.state_text,
-            attempts: model.attempts,
-            next_at: model.next_at.map(Timestamp),
-            received_at: Timestamp(model.received_at),
-            parked_under,
         })
     }
 }

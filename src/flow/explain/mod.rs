@@ -20,7 +20,8 @@ use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::{Engine, FlowError};
-use crate::store::find::{Finds, IntentLine, Looked, NoticeLine};
+use crate::store::find::{Finds, IntentLine, Looked};
+use crate::store::inbox::NoticeLine;
 use hints::Clues;
 use story::{Family, Member, Story, Strand};
 
@@ -226,7 +227,7 @@ impl Engine {
         Ok(Waiting {
             tenant: self.tenant_name(notice.tenant_id).await?,
             adapter: connection.map(|connection| connection.adapter).unwrap_or_default(),
-            text: stand::notice(&notice),
+            text: stand::notice(&notice, &self.store.parked_under(notice.id).await?),
             notice,
         })
     }

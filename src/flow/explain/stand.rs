@@ -10,8 +10,8 @@ use crate::core::alert::Alert;
 use crate::core::intent::IntentState;
 use crate::core::transaction::State;
 use crate::store::deliveries::{Delivery, DeliveryState};
-use crate::store::find::NoticeLine;
-use crate::store::inbox::NoticeState;
+use crate::store::find::AlertLine;
+use crate::store::inbox::{NoticeLine, NoticeState};
 use crate::store::transactions::Transaction;
 
 /// The money of one transaction, in minor units of its currency.
@@ -259,7 +259,7 @@ fn transaction(strand: &Strand, label: &str, now: Timestamp, waits: &mut Vec<Wai
             asked_at(next);
         }
         State::Unknown => {
-            let needs_person = |alert: &&crate::store::find::AlertLine| alert.kind == Alert::NeedsPerson.as_str();
+            let needs_person = |alert: &&AlertLine| alert.kind == Alert::NeedsPerson.as_str();
             if strand.alerts.iter().filter(|alert| alert.settled_at.is_none()).any(|alert| needs_person(&alert)) {
                 waits.push(wait(CALLER, PERSON, format!("to find out at the PSP whether the {the} happened")));
                 next.push(Next { at: None, what: format!("a person says what happened: rialto resolve {}", t.id) });
@@ -301,9 +301,9 @@ fn delivery(delivery: &Delivery, waits: &mut Vec<Wait>, next: &mut Vec<Next>) {
     }
 }
 
-/// What has become of a notice that belongs to nothing, and what to do.
-pub fn notice(notice: &NoticeLine) -> String {
-    let names: Vec<String> = notice.parked_under.iter().map(|(space, value)| format!("{space} {value}")).collect();
+/// What has become of a notice that belongs to nothing, and what to do. `parked_under`: (namespace, value).
+pub fn notice(notice: &NoticeLine, parked_under: &[(String, String)]) -> String {
+    let names: Vec<String> = parked_under.iter().map(|(space, value)| format!("{space} {value}")).collect();
     let names = if names.is_empty() { "what it names".to_owned() } else { names.join(", ") };
     let why = notice.state_text.as_deref().or(notice.verdict_text.as_deref()).map(words::cut).unwrap_or_default();
     match notice.state {

@@ -13,10 +13,10 @@ use crate::core::intent::{ClosedBy, IntentKind, IntentState};
 use crate::core::transaction::State;
 use crate::store::deliveries::{Attempt, Delivery, DeliveryState};
 use crate::store::events::Event;
-use crate::store::find::{AlertLine, Ends, NoticeLine, OtherThing};
+use crate::store::find::{AlertLine, Ends, OtherThing};
 use crate::store::forms::Details;
 use crate::store::history::{BookedMovement, Fact, MovementKind, StoredExchange};
-use crate::store::inbox::{NoticeState, NoticeVerdict};
+use crate::store::inbox::{NoticeLine, NoticeState, NoticeVerdict};
 use crate::store::intents::Intent;
 use crate::store::operators::AuditEntry;
 use crate::store::tenants::{Connection, Tenant};
@@ -150,7 +150,6 @@ fn notice(state: NoticeState, attempts: i32) -> NoticeLine {
         attempts,
         next_at: None,
         received_at: at(50),
-        parked_under: Vec::new(),
     }
 }
 
@@ -633,11 +632,11 @@ fn notices_say_what_became_of_them() {
     ] {
         assert_eq!(words::notice(&notice(state, attempts)), expected);
     }
-    let mut parked = notice(NoticeState::Parked, 1);
-    parked.parked_under = vec![("ours".to_owned(), "abc".to_owned()), ("theirs".to_owned(), "chg_1".to_owned())];
-    assert!(stand::notice(&parked).contains("waits until ours abc, theirs chg_1 becomes known"));
+    let parked = notice(NoticeState::Parked, 1);
+    let names = vec![("ours".to_owned(), "abc".to_owned()), ("theirs".to_owned(), "chg_1".to_owned())];
+    assert!(stand::notice(&parked, &names).contains("waits until ours abc, theirs chg_1 becomes known"));
     for state in [NoticeState::Unmatched, NoticeState::Unreadable] {
-        assert!(stand::notice(&notice(state, 3)).contains("rialto notice match or drop"), "{state:?}");
+        assert!(stand::notice(&notice(state, 3), &[]).contains("rialto notice match or drop"), "{state:?}");
     }
 }
 

@@ -7,9 +7,8 @@ use crate::core::intent::{ClosedBy, IntentKind, IntentState};
 use crate::core::step::Standing;
 use crate::core::transaction::State;
 use crate::store::deliveries::Attempt;
-use crate::store::find::NoticeLine;
 use crate::store::history::{BookedMovement, Fact, MovementKind, StoredExchange};
-use crate::store::inbox::{NoticeState, NoticeVerdict};
+use crate::store::inbox::{NoticeLine, NoticeState, NoticeVerdict};
 use crate::store::intents::Intent;
 
 use super::story::Actor;
