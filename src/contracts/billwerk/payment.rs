@@ -35,6 +35,7 @@ impl Wanted {
         let money = map::positive(map::money(&request.requested_amount, &request.currency)?)?;
         let means = request.payment_means_reference.as_ref();
         map::date("plannedExecutionDate", &request.planned_execution_date)?;
+        map::invoice(request.invoice_data.as_ref())?;
         Ok(Wanted {
             asked: Asked { operation: PAYMENT, key, fields: map::fields(&request, money) },
             money,
