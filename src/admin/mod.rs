@@ -2,13 +2,14 @@
 //! (RFC 9457).
 //!
 //! - `auth` – operators' keys, and the right each route demands.
-//! - One file per group of routes: `setup` – tenants, connections, keys; `operators` – who may act here, and the audit.
+//! - One file per group of routes: `setup` – tenants, connections, keys; `settings` – what is changed of them; `operators` – who may act here, and the audit.
 //! - `dto` – bodies; `error` – problems.
 
 mod auth;
 mod dto;
 mod error;
 mod operators;
+mod settings;
 mod setup;
 
 use poem::{Endpoint, EndpointExt, Response};
@@ -25,12 +26,12 @@ pub use error::Problems;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, operators::Operators);
+type Groups = (setup::Setup, settings::Settings, operators::Operators);
 
-const GROUPS: Groups = (setup::Setup, operators::Operators);
+const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators);
 
 fn examples() -> Vec<Example> {
-    [setup::Setup::examples(), operators::Operators::examples()].concat()
+    [setup::Setup::examples(), settings::Settings::examples(), operators::Operators::examples()].concat()
 }
 
 /// Some routes of the admin API with what stands in the document for them.

@@ -2,12 +2,13 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `operators` – who may act, and the audit.
+//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit.
 
 mod args;
 mod door;
 mod operators;
 mod serve;
+mod settings;
 mod setup;
 pub mod walkthrough;
 

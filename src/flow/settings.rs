@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::limits::REFUSED_FOR;
 use super::operate::Act;
-use super::tenants::{SetupError, account, checked_settings, invalid};
+use super::tenants::{BULLET, SetupError, account, checked_settings, invalid};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::transaction::State;
@@ -24,8 +24,7 @@ use crate::store::{Refusal, Unit};
 /// Refusals in a row before an account is tried out: two may be an outage of the PSP's own key store.
 pub const REFUSALS_IN_A_ROW: i32 = 3;
 
-/// What a mask is made of. No value of a secret may hold it, so that a mask is never taken for one.
-const BULLET: char = '•';
+/// Bullets in a mask, whatever the length of what it hides.
 const BULLETS: usize = 8;
 /// The end of a secret is shown, so that two can be told apart, where so much of it stays hidden that nobody can guess it.
 const SHOWN: usize = 4;
