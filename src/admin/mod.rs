@@ -2,12 +2,15 @@
 //! (RFC 9457).
 //!
 //! - `auth` – operators' keys, and the right each route demands.
-//! - One file per group of routes: `setup` – tenants, connections, keys; `settings` – what is changed of them; `operators` – who may act here, and the audit.
+//! - One file per group of routes: `setup` – tenants, connections, keys; `settings` – what is changed of
+//!   them; `operators` – who may act here, and the audit;
+//!   `operate` – what waits for a person, and what a person does about it.
 //! - `dto` – bodies; `error` – problems.
 
 mod auth;
 mod dto;
 mod error;
+mod operate;
 mod operators;
 mod settings;
 mod setup;
@@ -26,12 +29,13 @@ pub use error::Problems;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, settings::Settings, operators::Operators);
+type Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate);
 
-const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators);
+const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate);
 
 fn examples() -> Vec<Example> {
-    [setup::Setup::examples(), settings::Settings::examples(), operators::Operators::examples()].concat()
+    let setup = [setup::Setup::examples(), settings::Settings::examples()].concat();
+    [setup, operators::Operators::examples(), operate::Operate::examples()].concat()
 }
 
 /// Some routes of the admin API with what stands in the document for them.
@@ -45,6 +49,8 @@ enum Tag {
     Setup,
     /// Who operates this server, and what they did.
     Operators,
+    /// What waits for a person, and what a person says about it.
+    Operate,
 }
 
 fn openapi() -> OpenApiService<Groups, ()> {

@@ -49,3 +49,10 @@ pub const PARKED_SWEEP: Duration = Duration::from_secs(60);
 
 /// How long a notice waits for the transaction it names.
 pub const PARKED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A notice that an operator is matching is read again after this, should nobody finish: longer than applying takes.
+pub const NOTICE_HELD_FOR: Duration = Duration::from_secs(30);
+
+/// How long an outcome may be unknown, or a notice parked, before a person is to know of it. Most are found out by the
+/// first few look-ups, which are over by then.
+pub const NEEDS_ATTENTION_AFTER: Duration = Duration::from_secs(15 * 60);

@@ -4,6 +4,7 @@
 //! ([`writer`]). Reading: plain statements on a pool of readers that cannot write.
 
 pub mod agreements;
+pub mod attention;
 pub mod deliveries;
 mod entity;
 pub mod events;

@@ -158,7 +158,12 @@ impl Engine {
         Ok(Vec::new())
     }
 
-    async fn hear_of_chargeback(&self, t: &Transaction, report: &Report, news: &News) -> Result<(), FlowError> {
+    pub(super) async fn hear_of_chargeback(
+        &self,
+        t: &Transaction,
+        report: &Report,
+        news: &News,
+    ) -> Result<(), FlowError> {
         match report.kind {
             ReportKind::ChargebackReversed => {
                 self.book_outside(t, MovementKind::ChargebackReversed, report, news).await
@@ -172,7 +177,7 @@ impl Engine {
 
     /// Books money that moved without an instruction of ours. It has happened, so nothing refuses it; the same movement
     /// told twice is booked once.
-    async fn book_outside(
+    pub(super) async fn book_outside(
         &self,
         t: &Transaction,
         kind: MovementKind,
@@ -215,7 +220,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
+    pub(super) async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
         let intent = self.intent_of(t).await?;
         let now = self.clock.now();
         let mut unit = Unit::new("revoke_means");
@@ -240,7 +245,7 @@ impl Engine {
 }
 
 /// The names a report gives the transaction it is about.
-fn names(report: &Report) -> Vec<Unmatched> {
+pub(super) fn names(report: &Report) -> Vec<Unmatched> {
     let references = &report.references;
     [
         (Namespace::Ours, references.ours.as_ref().map(|ours| ours.0.clone())),

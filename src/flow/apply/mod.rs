@@ -2,11 +2,14 @@
 //! fact, a state, counted money, an intent's state and events, all in one unit of work.
 //!
 //! - [`hear`] – which transaction a report is about, and money that moved without an instruction of ours.
+//! - [`person`] – what an operator says instead of the PSP, and which transaction an operator says a notice is about.
 //! - `record` – the rows that say what happened.
 
 pub mod hear;
+pub mod person;
 mod record;
 
+use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
 use uuid::Uuid;
 
@@ -39,6 +42,8 @@ pub struct News {
     pub absences: Option<i32>,
     /// What an end of the transaction means for its intent, where that is our clock's doing and not the payer's.
     pub closes_as: Option<ClosedBy>,
+    /// The operator who says that it is about this transaction, and why.
+    pub matched_by: Option<String>,
 }
 
 impl News {
@@ -51,6 +56,7 @@ impl News {
             exchanges: Vec::new(),
             absences: None,
             closes_as: None,
+            matched_by: None,
         }
     }
 
@@ -110,10 +116,20 @@ impl Engine {
         adapter: &dyn Adapter,
     ) -> Result<Applied, FlowError> {
         let now = self.clock.now();
-        let step = step(&view(before, adapter), &news.learned);
+        let by_person = matches!(news.source, Source::Operator { .. });
+        let mut step = step(&view(before, adapter, &news.source), &news.learned);
+        if by_person {
+            // A person knows what they say. Only money that came too late still wants a decision.
+            step.alert = step.alert.filter(|alert| *alert == Alert::LateMoney);
+        }
         let after = self.after(before, &step, news, adapter, now);
         let mut unit = Unit::new("apply");
         let mut children = Vec::new();
+        if by_person {
+            history::settle_alerts(&mut unit, before.tenant_id, before.id, now);
+        } else if before.state == State::Unknown && after.state != State::Unknown {
+            history::settle_alerts_of(&mut unit, before.tenant_id, before.id, Alert::NeedsPerson, now);
+        }
         transactions::advance(&mut unit, before, &after, now);
         history::add_fact(&mut unit, self.fact(before, after.state, news, step.standing, step.alert, now));
         for exchange in &news.exchanges {
@@ -366,14 +382,20 @@ struct Applied {
     children: Vec<Uuid>,
 }
 
-fn view(t: &Transaction, adapter: &dyn Adapter) -> View {
+fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
     let capability = adapter.manifest().capability(t.kind, t.method, t.amount.currency);
+    let by_manifest = capability.map_or(AmountRule::Exact, |capability| capability.amount);
+    let amount_rule = match source {
+        // What an operator found out is booked as they say it; how much may be said is checked before.
+        Source::Operator { .. } => AmountRule::AsTold,
+        Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => by_manifest,
+    };
     View {
         kind: t.kind,
         state: t.state,
         asked: (t.kind != Kind::StoreMeans).then_some(t.amount),
         confirmed: t.confirmed,
-        amount_rule: capability.map_or(rialto_adapters::port::manifest::AmountRule::Exact, |c| c.amount),
+        amount_rule,
         state_at_psp: t.state_at_psp,
         ended_unknown: t.ended_unknown,
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,

@@ -64,7 +64,7 @@ impl Engine {
         let report = news.report.as_ref();
         let operator = match &news.source {
             Source::Operator { who, why } => Some(format!("{who}: {why}")),
-            Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => news.matched_by.clone(),
         };
         let notice_id = match &news.source {
             Source::Notice(id) => Some(*id),
@@ -80,7 +80,7 @@ impl Engine {
             state_before: before.state.name().to_owned(),
             state_after: after.name().to_owned(),
             reason: after.reason().map(str::to_owned),
-            amount: report.and_then(|report| report.amount),
+            amount: report.and_then(|report| report.amount).or(said_by_person(news)),
             movement: report.and_then(|report| report.movement.as_ref()).map(|movement| movement.0.clone()),
             psp_code: report.and_then(|report| report.psp_code.clone()),
             psp_text: report.and_then(|report| report.psp_text.clone()),
@@ -240,8 +240,16 @@ fn snapshot(intent: &Intent, t: Option<&Transaction>) -> String {
     .to_string()
 }
 
+/// A person brings no report, and may name an amount all the same.
+fn said_by_person(news: &News) -> Option<Money> {
+    match (&news.source, &news.learned) {
+        (Source::Operator { .. }, Learned::Said { amount, .. }) => *amount,
+        (Source::Operator { .. } | Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves, _) => None,
+    }
+}
+
 /// What was learned, in a word or two, for the history and the log.
-fn said(learned: &Learned, report: Option<&Report>) -> String {
+pub(in crate::flow) fn said(learned: &Learned, report: Option<&Report>) -> String {
     let kind = report.map_or(String::new(), |report| format!("{} ", report.kind.as_str()));
     let word = match learned {
         Learned::Said { verdict, .. } => match verdict {
