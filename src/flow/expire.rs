@@ -3,6 +3,7 @@
 use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
+use super::inquire::Asked;
 use super::limits::EXPIRY_RETRY;
 use super::{Engine, FlowError};
 use crate::core::counters::Verb;
@@ -20,7 +21,7 @@ impl Engine {
         if intent.expires_at.is_none_or(|at| at > self.clock.now()) {
             return Ok(());
         }
-        self.inquire(&main).await?;
+        let asked = self.inquire(&main).await?;
         let Some((intent, main)) = self.main_of(tenant, id).await? else { return Ok(()) };
         if matches!(main.state, State::Pending(_)) {
             self.close(&main, Some(ClosedBy::Expired)).await?;
@@ -29,7 +30,10 @@ impl Engine {
         let mut all: Vec<(Kind, State)> =
             self.store.transactions_of(tenant, id).await?.iter().map(|t| (t.kind, t.state)).collect();
         all.extend(self.store.transactions_under(tenant, main.id).await?.iter().map(|t| (t.kind, t.state)));
+        // Nobody has answered, and it may have been paid: told later, a no would have to be taken back.
+        let in_the_dark = asked == Asked::NotNow && matches!(main.state, State::Pending(_));
         match intent.state {
+            IntentState::Open if in_the_dark => self.expire_later(&intent, true).await,
             IntentState::Open | IntentState::Done if may_close(intent.kind, intent.state, &all) => {
                 self.close_as_expired(&intent, &main).await
             }

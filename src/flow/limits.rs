@@ -9,6 +9,9 @@ pub const CALL_ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// learns of the failure in the answer.
 pub const SUBMIT_WITHIN: Duration = Duration::from_millis(4_000);
 
+/// What is to be sent at a time of its own is tried for so long after it: a PSP's bad day costs no debit.
+pub const SCHEDULED_SUBMIT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
 /// Between two attempts of an instruction that was proved not sent.
 pub const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(500);
 

@@ -19,7 +19,7 @@ use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
-use crate::core::intent::{self, ClosedBy, IntentState, LatePolicy};
+use crate::core::intent::{self, ClosedBy, IntentKind, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Step, step};
 use crate::core::transaction::{State, View};
@@ -144,11 +144,14 @@ impl Engine {
         if let Some((agreement, means)) = intent.agreement_id.zip(news.report.as_ref().and_then(|r| r.means.as_ref())) {
             // Only means of something that came good may be charged later; and an old notice told again does not take
             // the place of newer means.
-            if step.state.is_some() && after.state.is_good(after.kind) {
+            if step.state.is_some() && after.state.is_good(after.kind) && !intent.details.use_stored_means {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        self.raise(&mut unit, before, step.alert, now);
+        // The second card of one checkout is no late money, and nobody need look at it.
+        let reopened = intent.state == IntentState::Refused && Self::intent_news(before, &after, intent).same_session;
+        let alert = step.alert.filter(|alert| !(reopened && *alert == Alert::LateMoney));
+        self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
         {
@@ -165,8 +168,8 @@ impl Engine {
         let Change { before, after, intent, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        let learned =
-            intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
+        let policy = LatePolicy::of(&intent.contract);
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), policy);
         let to = learned.state.map(|to| match (to, news.closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
@@ -197,6 +200,11 @@ impl Engine {
             // It came to nothing: what it had reserved at its parent is free again.
             if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
+            }
+            let gave_back = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
+            if gave_back && matches!(intent.state, IntentState::Refused | IntentState::Closed(_)) {
+                // Money that came late and could not be given back.
+                self.raise(unit, after, Some(Alert::LateMoney), now);
             }
         }
         if to.is_none() {
@@ -266,6 +274,8 @@ impl Engine {
             return Ok(None);
         }
         let child = self.new_transaction(intent, kind, Some(t), adapter.manifest().name, t.taken())?;
+        // Nobody waits for it, and it must not fail for an outage of an hour.
+        let child = self.scheduled(child, now);
         if let Some(counter) = Verb::of(kind) {
             transactions::reserve(unit, t, counter, child.amount.minor);
         }
@@ -339,6 +349,11 @@ impl Engine {
             return Some(now);
         }
         match after.state {
+            State::Created if after.not_before.is_some() => {
+                let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
+                let wait = schedule::SCHEDULED.next(passed, schedule::jitter(after.id.as_bytes()));
+                wait.map(|wait| now.plus(self.clock.wait(wait)))
+            }
             State::Created => Some(now.plus(self.clock.wait(SUBMIT_RETRY_PAUSE * 2))),
             State::Submitted => before.look_at,
             State::Unknown if before.state != State::Unknown && after.lookups == 0 => {

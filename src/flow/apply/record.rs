@@ -1,6 +1,6 @@
 //! The rows that say what happened: facts, movements, alerts, events and exchanges.
 
-use rialto_adapters::port::{Money, Report, Timestamp, Verdict};
+use rialto_adapters::port::{Kind, Money, Report, Timestamp, Verdict};
 use uuid::Uuid;
 
 use super::{Engine, FlowError, News};
@@ -24,17 +24,11 @@ impl Engine {
         report: &Report,
         now: Timestamp,
     ) -> BookedMovement {
-        // Where the PSP gives its flows no identity, the transaction and what happened to it are one.
         let told = report.movement.as_ref().map(|movement| movement.0.clone());
-        let reason = match &report.verdict {
-            Verdict::Declined(reason) => Some(*reason),
-            Verdict::Pending(_)
-            | Verdict::Authorised
-            | Verdict::Succeeded
-            | Verdict::Expired
-            | Verdict::Cancelled
-            | Verdict::Unrecognised(_) => None,
-        };
+        // A refund of somebody else's has at least its own id. Where the PSP gives its flows no identity at all, the
+        // transaction and what happened to it are one.
+        let foreign = kind == MovementKind::Refunded && t.kind != Kind::Refund;
+        let told = told.or_else(|| report.references.theirs.clone().filter(|_| foreign));
         BookedMovement {
             id: self.clock.new_id(),
             tenant_id: t.tenant_id,
@@ -44,7 +38,7 @@ impl Engine {
             kind,
             amount,
             fee_minor: report.fee.map_or(0, |fee| fee.minor),
-            reason,
+            reason: report.reason,
             psp_code: report.psp_code.clone(),
             psp_text: report.psp_text.clone(),
             occurred_at: report.occurred_at.unwrap_or(now),
@@ -267,6 +261,7 @@ pub(in crate::flow) fn said(learned: &Learned, report: Option<&Report>) -> Strin
         Learned::AbsentNotYet => "not found".to_owned(),
         Learned::CannotAsk { .. } => "cannot be asked".to_owned(),
         Learned::NeverSent => "never sent".to_owned(),
+        Learned::Impossible(reason) => format!("cannot be sent ({})", reason.as_str()),
         Learned::IntentClosed => "intent closed".to_owned(),
     };
     format!("{kind}{word}")
