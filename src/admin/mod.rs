@@ -2,7 +2,8 @@
 //! (RFC 9457).
 //!
 //! - `auth` – operators' keys, and the right each route demands.
-//! - One file per group of routes: `setup` – tenants, connections, keys; `operators` – who may act here, and the audit;
+//! - One file per group of routes: `setup` – tenants, connections, keys; `settings` – what is
+//!   changed of them; `operators` – who may act here, and the audit;
 //!   `operate` – what waits for a person, and what a person does about it;
 //!   `explain` – what has become of something; `doctor` – whether all is well.
 //! - `dto` – bodies; `error` – problems.
@@ -13,6 +14,7 @@ mod error;
 pub mod explain;
 mod operate;
 mod operators;
+mod settings;
 mod setup;
 
 use poem::{Endpoint, EndpointExt, Response};
@@ -29,13 +31,14 @@ pub use error::Problems;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
+type Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
 
-const GROUPS: Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
+const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
 
 fn examples() -> Vec<Example> {
     [
         setup::Setup::examples(),
+        settings::Settings::examples(),
         operators::Operators::examples(),
         operate::Operate::examples(),
         explain::Explain::examples(),
