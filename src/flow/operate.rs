@@ -110,7 +110,7 @@ impl Engine {
             actor: self.actor().to_owned(),
             action: act.action.to_owned(),
             tenant_id: act.tenant,
-            subject: act.subject,
+            subject: act.subject.map(cut),
             details: cut(act.details),
             outcome: cut(outcome.to_owned()),
             at: self.clock.now(),
