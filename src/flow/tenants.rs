@@ -107,6 +107,9 @@ impl Engine {
             adapter: manifest.name.to_owned(),
             test,
             version: 1,
+            refusals: 0,
+            refused_since: None,
+            told: None,
         };
         let keys: Vec<&str> = settings.iter().map(|(key, _)| key).collect();
         let details = format!("adapter {adapter}, {}, settings {}", mode(test), keys.join(" "));
@@ -210,7 +213,7 @@ pub fn checked_settings(
 }
 
 /// A fingerprint of the settings that name the account at the PSP.
-fn account(manifest: &Manifest, settings: &Settings) -> String {
+pub(in crate::flow) fn account(manifest: &Manifest, settings: &Settings) -> String {
     let identifying: Vec<&str> =
         manifest.settings.iter().filter(|f| f.identifying).map(|f| settings.get(f.key)).collect();
     hash_token(&identifying.join("\u{1f}"))

@@ -1,6 +1,7 @@
 //! The rows that say what happened: facts, movements, alerts, events and exchanges.
 
-use rialto_adapters::port::{Money, Report, Timestamp, Verdict};
+use rialto_adapters::port::{Kind, Money, Report, Timestamp, Verdict};
+use uuid::Uuid;
 
 use super::{Engine, FlowError, News};
 use crate::core::alert::Alert;
@@ -23,17 +24,11 @@ impl Engine {
         report: &Report,
         now: Timestamp,
     ) -> BookedMovement {
-        // Where the PSP gives its flows no identity, the transaction and what happened to it are one.
         let told = report.movement.as_ref().map(|movement| movement.0.clone());
-        let reason = match &report.verdict {
-            Verdict::Declined(reason) => Some(*reason),
-            Verdict::Pending(_)
-            | Verdict::Authorised
-            | Verdict::Succeeded
-            | Verdict::Expired
-            | Verdict::Cancelled
-            | Verdict::Unrecognised(_) => None,
-        };
+        // A refund of somebody else's has at least its own id. Where the PSP gives its flows no identity at all, the
+        // transaction and what happened to it are one.
+        let foreign = kind == MovementKind::Refunded && t.kind != Kind::Refund;
+        let told = told.or_else(|| report.references.theirs.clone().filter(|_| foreign));
         BookedMovement {
             id: self.clock.new_id(),
             tenant_id: t.tenant_id,
@@ -43,7 +38,7 @@ impl Engine {
             kind,
             amount,
             fee_minor: report.fee.map_or(0, |fee| fee.minor),
-            reason,
+            reason: report.reason,
             psp_code: report.psp_code.clone(),
             psp_text: report.psp_text.clone(),
             occurred_at: report.occurred_at.unwrap_or(now),
@@ -91,7 +86,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
+    pub(in crate::flow) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
         let Some(alert) = alert else { return };
         tracing::warn!(tenant = %t.tenant_id, transaction = %t.id, alert = alert.as_str(), "{}", alert.text());
         history::raise_alert(
@@ -140,12 +135,23 @@ impl Engine {
         purpose: &str,
         made: Vec<Exchange>,
     ) -> Vec<StoredExchange> {
+        self.exchanges_of((t.tenant_id, t.connection_id), Some(t.id), purpose, made)
+    }
+
+    /// Of a connection, whether or not they are about a transaction.
+    pub(in crate::flow) fn exchanges_of(
+        &self,
+        (tenant_id, connection_id): (Uuid, Uuid),
+        transaction_id: Option<Uuid>,
+        purpose: &str,
+        made: Vec<Exchange>,
+    ) -> Vec<StoredExchange> {
         made.into_iter()
             .map(|exchange| StoredExchange {
                 id: self.clock.new_id(),
-                tenant_id: t.tenant_id,
-                connection_id: t.connection_id,
-                transaction_id: Some(t.id),
+                tenant_id,
+                connection_id,
+                transaction_id,
                 purpose: purpose.to_owned(),
                 request: format!(
                     "{} {}\n{}\n\n{}",
@@ -255,6 +261,7 @@ pub(in crate::flow) fn said(learned: &Learned, report: Option<&Report>) -> Strin
         Learned::AbsentNotYet => "not found".to_owned(),
         Learned::CannotAsk { .. } => "cannot be asked".to_owned(),
         Learned::NeverSent => "never sent".to_owned(),
+        Learned::Impossible(reason) => format!("cannot be sent ({})", reason.as_str()),
         Learned::IntentClosed => "intent closed".to_owned(),
     };
     format!("{kind}{word}")
