@@ -21,6 +21,8 @@ use poem::{Endpoint, EndpointExt, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::flow::Engine;
+use crate::flow::operate::Act;
+use crate::flow::tenants::SetupError;
 use crate::http::docs::Document;
 use crate::http::router::{Front, Mount, Routes};
 use crate::http::spec::{Example, SpecError, finish};
@@ -28,6 +30,7 @@ use crate::http::spec::{Example, SpecError, finish};
 pub use auth::OperatorKey;
 pub use dto::{ConnectionMade, ConnectionWish, KeyMade, KeyWish, TenantList, TenantMade, TenantWish};
 pub use error::Problems;
+use error::Refused;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
@@ -49,6 +52,18 @@ fn examples() -> Vec<Example> {
 /// Some routes of the admin API with what stands in the document for them.
 trait Group: OpenApi {
     fn examples() -> Vec<Example>;
+}
+
+/// The answer to whoever set something up. What was refused stands in the audit too.
+async fn told<T>(engine: &Engine, act: Act, done: Result<T, SetupError>) -> Result<T, Refused> {
+    match done {
+        Ok(done) => Ok(done),
+        Err(SetupError::Flow(error)) => Err(error.into()),
+        Err(error) => {
+            engine.audit_refused(act, &error.to_string()).await?;
+            Err(error.into())
+        }
+    }
 }
 
 #[derive(Tags)]

@@ -274,10 +274,10 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub give_back: bool,
     /// Why it was declined, such as insufficient_funds; without it: rejected.
-    #[arg(long, value_name = "NAME", requires = "verdict")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keep", "give_back"])]
     pub reason: Option<String>,
     /// What moved, in major units, where that is not what was asked for.
-    #[arg(long, value_name = "12.34", value_parser = amount, requires = "verdict")]
+    #[arg(long, value_name = "12.34", value_parser = amount, conflicts_with_all = ["keep", "give_back"])]
     pub amount: Option<Amount>,
     /// Of the amount; it must be the transaction's.
     #[arg(long, value_name = "EUR", requires = "amount")]
@@ -430,7 +430,7 @@ mod tests {
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep", "--why"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "--keep"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --as declined --why x", "cannot be used"),
-            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "--as"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "cannot be used"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as lost --why x", "succeeded"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as succeeded --amount 1,5 --why x", "12.34"),
             ("notice list --state odd", "unmatched"),

@@ -2,7 +2,7 @@
 //! us, what a contradiction comes to, what is done with money that came too late. It appends a fact like any other, with
 //! who and why, and is stepped by the same table.
 
-use rialto_adapters::port::{Kind, Money, Reason, Verdict};
+use rialto_adapters::port::{Kind, Money, Verdict};
 use uuid::Uuid;
 
 use super::apply::News;
@@ -91,18 +91,6 @@ pub fn verdict_name(verdict: &Verdict) -> &'static str {
         Verdict::Expired => "expired",
         Verdict::Cancelled => "cancelled",
         Verdict::Unrecognised(_) => "unrecognised",
-    }
-}
-
-/// The verdict of a name an operator may say. `reason` is of a decline alone.
-pub fn verdict_of(name: &str, reason: Option<Reason>) -> Option<Verdict> {
-    match (name, reason) {
-        ("declined", reason) => Some(Verdict::Declined(reason.unwrap_or(Reason::Rejected))),
-        ("succeeded", None) => Some(Verdict::Succeeded),
-        ("authorised", None) => Some(Verdict::Authorised),
-        ("expired", None) => Some(Verdict::Expired),
-        ("cancelled", None) => Some(Verdict::Cancelled),
-        _ => None,
     }
 }
 

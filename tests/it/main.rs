@@ -12,6 +12,7 @@ mod hooks;
 mod journey;
 mod nodes;
 mod notices;
+mod operator;
 mod process;
 mod race;
 mod receiver;
