@@ -40,7 +40,8 @@ fn refusal(kind: Kind, ours: &OurReference, status: u16, answer: Option<ErrorRep
         return Outcome::Unknown(unreadable(&format!("status {status} without a documented error")));
     };
     let reason = match (status, answer.error.as_str()) {
-        (401, error::UNAUTHORISED) | (429, error::RATE_LIMITED) => return Outcome::NotSent(not_accepted(status)),
+        (401, error::UNAUTHORISED) => return Outcome::NotSent(account_refused()),
+        (429, error::RATE_LIMITED) => return Outcome::NotSent(not_accepted(status)),
         (403, error::FORBIDDEN) => Reason::AccountRefused,
         (404, error::NOT_FOUND) => Reason::InvalidState,
         (422, error::INVALID_REQUEST) => Reason::DataInvalid,
@@ -69,7 +70,7 @@ pub fn lookup(reply: &Reply) -> Lookup {
         },
         404 if parsed(reply).is_some_and(|answer| told(answer, error::NOT_FOUND)) => Lookup::Absent,
         401 if parsed(reply).is_some_and(|answer| told(answer, error::UNAUTHORISED)) => {
-            Lookup::Unknown(not_accepted(401))
+            Lookup::Unknown(account_refused())
         }
         429 if parsed(reply).is_some_and(|answer| told(answer, error::RATE_LIMITED)) => {
             Lookup::Unknown(not_accepted(429))
@@ -221,6 +222,10 @@ fn unreadable(why: &str) -> Fault {
 }
 
 /// 401 and 429 are documented as "nothing was done".
+fn account_refused() -> Fault {
+    Fault::not_sent(FaultCause::AccountRefused, "status 401: nothing was done")
+}
+
 fn not_accepted(status: u16) -> Fault {
     Fault::not_sent(FaultCause::NotAccepted, format!("status {status}: nothing was done"))
 }

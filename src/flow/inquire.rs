@@ -1,11 +1,11 @@
 //! The only asker: what has become of a transaction whose outcome is open, or in doubt.
 
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Context, Duration, Lookup, OurReference, References, Timestamp};
+use rialto_adapters::port::{Context, Duration, Lookup, OurReference, Probe, References, Settings, Timestamp};
 use uuid::Uuid;
 
 use super::apply::News;
-use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR};
+use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR, PROBE_ANSWERED_WITHIN};
 use super::submit::may_resend;
 use super::{Engine, FlowError, Known};
 use crate::clock::Clock;
@@ -14,6 +14,7 @@ use crate::core::step::Learned;
 use crate::core::transaction::State;
 use crate::store::Unit;
 use crate::store::history::Source;
+use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
 use crate::wire::Recorder;
 
@@ -73,7 +74,7 @@ impl Engine {
     async fn ask(&self, known: &Known) -> Result<Asked, FlowError> {
         let Known { t, connection, .. } = known;
         let adapter = self.adapter(connection)?;
-        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let settings = self.settings_for(t).await?;
         let parent = self.parent(t).await?;
         let references = References {
             ours: Some(OurReference(t.ours.0.clone())),
@@ -125,6 +126,31 @@ impl Engine {
             self.resend(&after).await?;
         }
         Ok(Asked::Answered)
+    }
+
+    /// Tries settings out at the PSP. Moves no money; the calls are kept.
+    pub(super) async fn probe(&self, connection: &Connection, settings: &Settings) -> Result<Probe, FlowError> {
+        let adapter = self.adapter(connection)?;
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let until = self.clock.deadline(PROBE_ANSWERED_WITHIN);
+        let context = Context {
+            settings,
+            wire: &recorder,
+            now: self.clock.now(),
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let found = adapter.probe(&context).await;
+        self.keep_exchanges(self.exchanges_of((connection.tenant_id, connection.id), None, "probe", recorder.take()))
+            .await?;
+        let said = match &found {
+            Probe::Valid(_) => "accepted".to_owned(),
+            Probe::Refused(reason, text) => format!("refused ({}): {text}", reason.as_str()),
+            Probe::Unknown(fault) => format!("unknown, {fault}"),
+        };
+        tracing::info!(tenant = %connection.tenant_id, connection = %connection.id, found = said, "settings tried out");
+        Ok(found)
     }
 
     /// The look-up itself failed: nothing was learned but that we must ask again.

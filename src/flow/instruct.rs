@@ -21,7 +21,7 @@ impl Engine {
     pub(super) async fn instruction(&self, intent: &Intent, t: &Transaction) -> Result<Instructed, FlowError> {
         let instruction = match t.kind {
             Kind::StoreMeans | Kind::Preauth | Kind::Charge => {
-                let Some(means) = self.means(intent).await? else {
+                let Some(means) = self.means(intent, t).await? else {
                     let why = "the stored means of payment are no longer usable";
                     return Ok(Instructed::Impossible(Reason::MeansInvalid, why));
                 };
@@ -53,7 +53,7 @@ impl Engine {
         }
     }
 
-    async fn means(&self, intent: &Intent) -> Result<Option<Means>, FlowError> {
+    async fn means(&self, intent: &Intent, t: &Transaction) -> Result<Option<Means>, FlowError> {
         let details = &intent.details;
         if let Some(token) = &details.migration_token {
             return Ok(Some(Means::Stored(Secret::new(token.clone()))));
@@ -66,7 +66,12 @@ impl Engine {
         }
         let Some(id) = intent.agreement_id else { return Ok(None) };
         let agreement = self.store.agreement_by_id(intent.tenant_id, id).await?;
-        Ok(agreement.filter(|a| a.state == AgreementState::Active).and_then(|a| a.token).map(Means::Stored))
+        let Some(agreement) = agreement.filter(|a| a.state == AgreementState::Active) else { return Ok(None) };
+        // Newer ones may have taken their place since this was accepted, which its account knows nothing of.
+        let versions = (agreement.settings_version, t.settings_version);
+        let here = agreement.connection_id == t.connection_id
+            && self.store.same_account(t.tenant_id, t.connection_id, versions.0, versions.1).await?;
+        Ok(agreement.token.filter(|_| here).map(Means::Stored))
     }
 
     fn taking(&self, intent: &Intent, t: &Transaction, means: Means) -> Instruction {

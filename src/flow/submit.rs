@@ -3,7 +3,9 @@
 
 use rialto_adapters::port::manifest::Idempotency;
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Adapter, Close, Context, Instruction, Outcome, Settings, Timestamp};
+use rialto_adapters::port::{
+    Adapter, Close, Context, FaultCause, Instruction, Outcome, Reason, Settings, Timestamp, Verdict,
+};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -121,7 +123,7 @@ impl Engine {
         let mut unit = Unit::new("submit");
         transactions::advance(&mut unit, &before, &sent, self.clock.now());
         // Read beside the commit, which is the slower of the two.
-        let settings = self.store.settings(sent.tenant_id, connection.id, sent.settings_version);
+        let settings = self.settings_for(&sent);
         let (committed, settings) = tokio::join!(self.store.run(unit), settings);
         match committed? {
             Ok(()) => sent.version += 1,
@@ -142,9 +144,8 @@ impl Engine {
 
     /// Sends what was committed as submitted by the very unit that accepted it: only this node knows of it.
     async fn send_accepted(&self, known: Known) -> Result<Turn, FlowError> {
-        let Known { t, intent, connection } = &known;
-        let settings = async { Ok(self.store.settings(t.tenant_id, connection.id, t.settings_version).await?) };
-        let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), settings)?;
+        let Known { t, intent, .. } = &known;
+        let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), self.settings_for(t))?;
         match instruction {
             Instructed::Ready(instruction) => self.deliver(known, &settings, &instruction).await,
             Instructed::Impossible(reason, why) => {
@@ -172,8 +173,9 @@ impl Engine {
             | State::Expired
             | State::Cancelled => State::Submitted,
         };
-        if before.attempts == 0 && before.parent_id.is_none() {
-            // Later attempts, and every look-up, use the credentials of the first; children those of their parent.
+        if before.settings_version == 0 {
+            // Later attempts, and every look-up, use the account of the first; children that of their parent, and stored
+            // means that in which they are stored.
             sent.settings_version = connection.version;
         }
         sent.attempts += 1;
@@ -201,6 +203,13 @@ impl Engine {
                 // It spoke of something else: we still do not know.
                 self.learn_of(sent, News::of_ours(Learned::Unknown)).await?;
                 return Ok(Turn::Over);
+            }
+            // The PSP has said no to our credentials, to the last: that is its word, and no trouble on the way to it. Of an
+            // earlier attempt that nobody knows the end of it says nothing.
+            Outcome::NotSent(fault)
+                if fault.cause == FaultCause::AccountRefused && !may_retry && !sent.t.ended_unknown =>
+            {
+                Learned::Said { verdict: Verdict::Declined(Reason::AccountRefused), amount: None, occurred_at: None }
             }
             Outcome::NotSent(_) => Learned::NotSent { may_retry },
             Outcome::Unknown(_) => Learned::Unknown,
@@ -256,7 +265,7 @@ impl Engine {
         }
         let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
         let (send_by, answer_by) = self.deadlines(adapter);
-        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let settings = self.settings_for(t).await?;
         let deadlines = Deadlines { send_by, answer_by };
         let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).await;
         match outcome {

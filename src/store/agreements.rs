@@ -24,7 +24,7 @@ pub enum AgreementState {
 }
 
 impl AgreementState {
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             AgreementState::Open => "open",
             AgreementState::Active => "active",
@@ -49,6 +49,8 @@ pub struct Agreement {
     /// The PSP's token, once means are stored.
     pub token: Option<Secret>,
     pub bearer: Bearer,
+    /// The settings the means were stored with: they can be charged with that account's alone.
+    pub settings_version: i32,
     /// The intent that stored the means; news of them is told as news of it.
     pub stored_by: Option<Uuid>,
 }
@@ -72,6 +74,7 @@ pub fn open(unit: &mut Unit, agreement: &Agreement, now: Timestamp) {
             bearer_sealed: None,
             created_at: now.0,
             updated_at: now.0,
+            settings_version: agreement.settings_version,
             stored_by: None,
         }),
         Refusal::Stale,
@@ -111,6 +114,7 @@ impl Store {
                 .col_expr(agreements::Column::State, Expr::value(AgreementState::Active.as_str()))
                 .col_expr(agreements::Column::Method, Expr::value(from.method.as_str()))
                 .col_expr(agreements::Column::ConnectionId, Expr::value(from.connection_id))
+                .col_expr(agreements::Column::SettingsVersion, Expr::value(from.settings_version))
                 .col_expr(agreements::Column::StoredBy, Expr::value(from.intent_id))
                 .col_expr(agreements::Column::UpdatedAt, Expr::value(now.0))
                 .filter(agreements::Column::TenantId.eq(tenant))
@@ -160,6 +164,7 @@ impl Store {
             caller_id: model.caller_id,
             token: token.map(Secret::new),
             bearer: bearer.map(|text| from_json("bearer", &text)).transpose()?.unwrap_or_default(),
+            settings_version: model.settings_version,
             stored_by: model.stored_by,
         })
     }

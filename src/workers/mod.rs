@@ -8,8 +8,10 @@
 //! - [`reconciler`] – transactions in doubt are looked up.
 //! - [`due`] – what has a time of its own is sent then.
 //! - [`expiry`] – intents past their time are ended.
+//! - [`accounts`] – accounts that a PSP refuses are tried out.
 //! - `lanes` – what they do at once.
 
+pub mod accounts;
 pub mod dispatcher;
 pub mod due;
 pub mod expiry;
@@ -36,6 +38,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// The expiry worker's: nobody waits for it to the second.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
+
+/// The same for an account that has been refused for half an hour.
+const ACCOUNTS_TICK: Duration = Duration::from_secs(10);
 
 /// How long running work may go on after a stop was asked for.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -84,6 +89,11 @@ pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>)
         async move { due.sweep().await }
     }));
     let never = Arc::new(Notify::new());
+    let accounts = Arc::new(accounts::Accounts::default());
+    tasks.spawn(every(engine.clone(), ACCOUNTS_TICK, never.clone(), stop.clone(), move |engine| {
+        let accounts = accounts.clone();
+        async move { accounts.sweep(&engine).await }
+    }));
     tasks.spawn(every(engine.clone(), EXPIRY_TICK, never, stop.clone(), |engine| async move {
         expiry::sweep(&engine).await
     }));

@@ -9,7 +9,7 @@ use super::dto::{
     PaymentChargebackItemDto, PaymentErrorCode as Code, PaymentItemDto, PaymentResponseDto,
     PaymentTransactionStatus as Status, PreauthResponseDto, RefundResponseDto,
 };
-use super::errors::{Failure, reason_to_code};
+use super::errors::{Failure, http_status, reason_to_code, told_code};
 use super::{Billwerk, map};
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::transaction::State;
@@ -71,9 +71,11 @@ impl Billwerk {
         intent: &Intent,
         main: &Transaction,
     ) -> Result<PreauthResponseDto, Failure> {
-        let status = status(intent, main, self.cancelled_by(intent, main).await?)?;
+        let status = self.told(main, status(intent, main, self.cancelled_by(intent, main).await?)).await?;
         let reserved = match (main.kind, main.state) {
             (Kind::Preauth, State::Authorised) => main.taken().minor,
+            // Collected, since this method cannot reserve.
+            (Kind::Charge, State::Succeeded) => main.taken().minor,
             _ => 0,
         };
         let expires_at = match (status, main.kind) {
@@ -118,8 +120,10 @@ impl Billwerk {
             movements = read(&main).await?;
         }
         let (intent, main) = (&intent, &main);
-        let status = status(intent, main, CancelledBy::Payer)?;
+        let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
         let paid = main.state == State::Succeeded;
+        let returned = self.returned(intent, main).await?;
+        let booked = (main.intent_id != intent.id).then_some(intent.amount);
         Ok(PaymentResponseDto {
             transaction_id: intent.caller_key.clone(),
             external_transaction_id: ours(intent),
@@ -128,17 +132,21 @@ impl Billwerk {
             requested_amount: intent.amount.into(),
             last_updated: map::moment(intent.updated_at),
             status,
-            payments: movements.iter().filter(|m| m.kind == MovementKind::Paid).map(payment_item).collect(),
+            payments: movements
+                .iter()
+                .filter(|m| m.kind == MovementKind::Paid)
+                .map(|movement| payment_item(movement, booked))
+                .collect(),
             chargebacks: standing_chargebacks(&movements).iter().map(chargeback).collect(),
-            refunded_amount: minor(main.counters.refunded, intent.amount),
-            refundable_amount: minor(if paid { main.counters.available_to_refund() } else { 0 }, intent.amount),
+            refunded_amount: minor(returned.refunded, intent.amount),
+            refundable_amount: minor(if paid { returned.refundable } else { 0 }, intent.amount),
             bearer,
             due_date: intent.details.due_at.map(|at| map::day(Timestamp(at))),
         })
     }
 
     pub(super) async fn show_refund(&self, intent: &Intent, main: &Transaction) -> Result<RefundResponseDto, Failure> {
-        let status = status(intent, main, CancelledBy::Payer)?;
+        let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
         let gone = (main.state == State::Succeeded).then(|| main.taken());
         let movements = match gone {
             Some(_) => self.engine.store.movements(intent.tenant_id, main.id).await?,
@@ -159,6 +167,36 @@ impl Billwerk {
         })
     }
 
+    /// What of a payment has gone back, and what can. Of a charge that it has booked, what was given back of the rest is not
+    /// the payment's.
+    pub(super) async fn returned(&self, payment: &Intent, main: &Transaction) -> Result<Returned, Failure> {
+        let counted = &main.counters;
+        if main.intent_id == payment.id {
+            return Ok(Returned { refunded: counted.refunded, refundable: counted.available_to_refund() });
+        }
+        let under = self.engine.store.transactions_under(main.tenant_id, main.id).await?;
+        let ours = under.iter().filter(|t| t.intent_id == main.intent_id && t.state == State::Succeeded);
+        let refunded = (counted.refunded - ours.map(|t| t.taken().minor).sum::<i64>()).max(0);
+        let left = payment.amount.minor - refunded - counted.charged_back;
+        Ok(Returned { refunded, refundable: left.min(counted.available_to_refund()).max(0) })
+    }
+
+    /// A refusal of our account is held back as a fault of the set-up, until callers are to be told that the PSP's
+    /// credentials are wrong.
+    async fn told(&self, main: &Transaction, shown: Result<Status, Failure>) -> Result<Status, Failure> {
+        let (Err(failure), State::Declined(reason @ Reason::AccountRefused)) = (&shown, main.state) else {
+            return shown;
+        };
+        let Some(now) = self.engine.store.connection(main.tenant_id, main.connection_id).await? else { return shown };
+        let Some(code) = told_code(reason, now.told, now.refused_since, main.updated_at) else { return shown };
+        // Of an account that was left behind nothing is proved.
+        let versions = (now.version, main.settings_version);
+        match self.engine.store.same_account(main.tenant_id, now.id, versions.0, versions.1).await? {
+            true => Err(Failure { code, http: http_status(code), ..failure.clone() }),
+            false => shown,
+        }
+    }
+
     async fn bearer(&self, intent: &Intent) -> Result<BTreeMap<String, String>, Failure> {
         let Some(id) = intent.agreement_id else { return Ok(BTreeMap::new()) };
         let agreement = self.engine.store.agreement_by_id(intent.tenant_id, id).await?;
@@ -176,6 +214,12 @@ impl Billwerk {
         let answered = ending.is_some_and(|f| f.source == Source::Answer.as_str() && f.state_before == "pending");
         Ok(if answered { CancelledBy::Caller } else { CancelledBy::Payer })
     }
+}
+
+/// In minor units.
+pub(super) struct Returned {
+    pub refunded: i64,
+    pub refundable: i64,
 }
 
 /// How often a payment is read until its parts agree. Two chargebacks in so short a time are rare; and whoever reads what
@@ -209,10 +253,11 @@ fn standing_chargebacks(movements: &[BookedMovement]) -> Vec<BookedMovement> {
     standing
 }
 
-fn payment_item(movement: &BookedMovement) -> PaymentItemDto {
+/// `booked`: how much of it the payment took, where it came in for a preauthorisation.
+fn payment_item(movement: &BookedMovement, booked: Option<Money>) -> PaymentItemDto {
     PaymentItemDto {
         external_item_id: Some(movement.movement.clone()),
-        amount: movement.amount.into(),
+        amount: booked.unwrap_or(movement.amount).into(),
         booking_date: map::day(movement.occurred_at),
         description: movement.psp_text.clone(),
     }

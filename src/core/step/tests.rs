@@ -59,9 +59,12 @@ fn cell(kind: Kind, step: &Step) -> String {
             Alert::Conflict | Alert::LateMoney => "!",
             Alert::AbsentButKnown => "known!",
             Alert::NeedsPerson => "person!",
-            Alert::AmountConflict | Alert::AmountDiffers | Alert::CurrencyDiffers | Alert::OutsideExceeds => {
-                alert.as_str()
-            }
+            Alert::AmountConflict
+            | Alert::AmountDiffers
+            | Alert::CurrencyDiffers
+            | Alert::GiveBackFailed
+            | Alert::OutsideExceeds
+            | Alert::AccountRefused => alert.as_str(),
         };
     }
     if step.look_up {

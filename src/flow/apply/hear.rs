@@ -10,9 +10,10 @@ use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing};
 use crate::store::Unit;
 use crate::store::agreements::{self, AgreementState};
+use crate::store::bookings::Booking;
 use crate::store::history::{self, MovementKind, Source};
 use crate::store::inbox::{self, Notice};
-use crate::store::intents;
+use crate::store::intents::{self, Intent};
 use crate::store::transactions::{self, Namespace, Transaction};
 
 /// A name in a report that no transaction of the connection has yet.
@@ -175,7 +176,12 @@ impl Engine {
         Ok(!booked.iter().any(|booked| booked.kind == MovementKind::ChargebackReversed && booked.movement == told))
     }
 
-    async fn hear_of_chargeback(&self, t: &Transaction, report: &Report, news: &News) -> Result<(), FlowError> {
+    pub(super) async fn hear_of_chargeback(
+        &self,
+        t: &Transaction,
+        report: &Report,
+        news: &News,
+    ) -> Result<(), FlowError> {
         match report.kind {
             ReportKind::ChargebackReversed => {
                 self.book_outside(t, MovementKind::ChargebackReversed, report, news).await
@@ -189,14 +195,14 @@ impl Engine {
 
     /// Books money that moved without an instruction of ours. It has happened, so nothing refuses it; the same movement
     /// told twice is booked once.
-    async fn book_outside(
+    pub(super) async fn book_outside(
         &self,
         t: &Transaction,
         kind: MovementKind,
         report: &Report,
         news: &News,
     ) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let amount = report.amount.unwrap_or(t.taken());
         let mut unit = Unit::new("book_outside");
@@ -228,7 +234,7 @@ impl Engine {
         let alert = excess.then_some(Alert::OutsideExceeds);
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, alert, now));
         self.raise(&mut unit, t, alert, now);
-        intents::touch(&mut unit, t.tenant_id, t.intent_id, now);
+        intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         self.tell(&mut unit, &intent, Some(t), event, report.occurred_at);
         match self.store.run(unit).await? {
             Ok(()) => {
@@ -240,9 +246,22 @@ impl Engine {
         Ok(())
     }
 
+    /// The intent in which a caller sees the money of a transaction: the payment that has booked it, else its own.
+    async fn shown_as(&self, t: &Transaction) -> Result<Intent, FlowError> {
+        let booked = t.kind == Kind::Charge && t.counters.captured > 0;
+        let booking = if booked { self.store.booking_at(t.tenant_id, t.id).await? } else { None };
+        match booking {
+            Some(Booking { intent_id, .. }) => {
+                let payment = self.store.intent(t.tenant_id, intent_id).await?;
+                payment.ok_or_else(|| FlowError::missing("intent", intent_id))
+            }
+            None => self.intent_of(t).await,
+        }
+    }
+
     /// The means that a transaction stored, or was made with, can no longer be charged. Told as news of the intent that
     /// stored them, once; news of means that others have replaced is kept and changes nothing.
-    async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
+    pub(super) async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
         let intent = self.intent_of(t).await?;
         for _ in 0..RACES_MAX {
             let agreement = match intent.agreement_id {
@@ -286,7 +305,7 @@ impl Engine {
 
     /// Keeps a fact that changes nothing, and tells of it.
     async fn note(&self, t: &Transaction, event: EventType, news: &News) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let mut unit = Unit::new("note");
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, Some(Alert::NeedsPerson), now));
@@ -297,7 +316,7 @@ impl Engine {
 }
 
 /// The names a report gives the transaction it is about.
-fn names(report: &Report) -> Vec<Unmatched> {
+pub(super) fn names(report: &Report) -> Vec<Unmatched> {
     let references = &report.references;
     [
         (Namespace::Ours, references.ours.as_ref().map(|ours| ours.0.clone())),

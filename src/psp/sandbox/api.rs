@@ -53,6 +53,9 @@ pub async fn handle(psp: &SandboxPsp, request: &Request) -> Result<Reply, Fault>
     let Some(key) = api_key(request) else {
         return Ok(refusal(401, error::UNAUTHORISED, "no such API key"));
     };
+    if key.starts_with(UNREACHABLE_KEY_PREFIX) {
+        return Err(Fault::not_sent(FaultCause::ConnectionRefused, "nobody listens for this API key"));
+    }
     let path = request.url.strip_prefix(BASE_URL).unwrap_or_default();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     match (request.method, path) {
