@@ -7,6 +7,7 @@ mod billwerk;
 mod cli;
 mod crash;
 mod docs;
+mod flows;
 mod fuzz;
 mod hooks;
 mod journey;

@@ -444,3 +444,6 @@ fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,
     }
 }
+
+#[cfg(test)]
+mod tests;
