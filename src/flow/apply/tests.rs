@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rialto_adapters::port::manifest::{Manifest, MethodName};
 use rialto_adapters::port::{
     BalanceAnswer, Context, Currency, Feed, Instruction, Lookup, NoticeSecrets, Outcome, Probe, RawNotice, Read,
-    Reason, References, Verification, Verified,
+    Reason, References, Refusal, Verification, Verified,
 };
 
 use super::*;
@@ -41,6 +41,10 @@ static KEEPS: LazyLock<Manifest> = LazyLock::new(|| {
 impl Adapter for Keeps {
     fn manifest(&self) -> &'static Manifest {
         &KEEPS
+    }
+
+    fn check(&self, _: &Instruction) -> Result<(), Refusal> {
+        Ok(())
     }
 
     async fn submit(&self, _: &Context<'_>, _: &Instruction) -> Outcome {
@@ -112,6 +116,8 @@ impl World {
             details: Details::default(),
             notify_url: None,
             page_until: Some(self.engine.clock.now()),
+            asks_payer: false,
+            above: None,
             work: Work::Preauth,
         };
         let accepted = self.engine.accept(&self.caller, wish).await.expect("a database");
@@ -141,7 +147,7 @@ async fn late_money_that_cannot_go_back_waits_for_a_person() {
     for kind in databases() {
         let world = World::new(kind).await;
         let (intent, t) = world.expired("a").await;
-        let applied = world.engine.applied(&t, &intent, &authorised(), None, &Keeps).expect("it is built");
+        let applied = world.engine.applied(&t, &intent, &authorised(), None, None, &Keeps).expect("it is built");
         assert!(applied.children.is_empty(), "there is nothing to send");
         assert_eq!(world.engine.store.run(applied.unit).await.expect("a database"), Ok(()));
         assert_eq!(world.alerts().await, [("late_money".to_owned(), Some(t.id))], "{kind}");
@@ -156,7 +162,7 @@ async fn late_money_that_the_psp_does_not_take_back_waits_for_a_person() {
         let world = World::new(kind).await;
         let (intent, t) = world.expired("a").await;
         let sandbox = rialto_adapters::find("sandbox").expect("it is registered");
-        let applied = world.engine.applied(&t, &intent, &authorised(), None, sandbox).expect("it is built");
+        let applied = world.engine.applied(&t, &intent, &authorised(), None, None, sandbox).expect("it is built");
         let [release] = applied.children[..] else { panic!("one release: {:?}", applied.children) };
         assert_eq!(world.engine.store.run(applied.unit).await.expect("a database"), Ok(()));
         assert_eq!(world.alerts().await, [], "{kind}: it is on its way");
