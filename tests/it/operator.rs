@@ -581,6 +581,65 @@ async fn late_money_that_is_held_goes_back_or_stays() {
     .await;
 }
 
+/// The PSP confirms by notice what it has declined, so it gives nothing back; and whoever asks it is told of the decline.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_go_back_is_tried_again_or_left() {
+    on_each_database(async |kind| {
+        let world = World::new(kind, 20).await;
+        let admin = Admin::of(&world);
+        let payment = fresh("b");
+        let (status, _) = world.bw.post("/api/Payment", &world.bw.payment(&payment, &world.agreement, "30.11")).await;
+        assert_eq!(status, 422, "declined");
+        let t = transaction(&world, "payment", &payment).await;
+        let mut news = world.at_psp(&payment).await;
+        news.state = contract::state::SUCCEEDED.to_owned();
+        news.reason = None;
+        news.movement_id = Some(fresh("mv"));
+        news.occurred_at += 1;
+        assert_eq!(world.tell(&notice(contract::notice_type::TRANSACTION, &news)).await, 200);
+        world.server.alert("give_back_failed").await;
+        let waiting = async |kind: &str| {
+            let items = admin.waiting(t.tenant_id).await;
+            items.into_iter().find(|item| item["kind"] == kind).expect("it waits")
+        };
+        let failed = waiting("give_back_failed").await;
+        let commands = failed["commands"].to_string();
+        assert!(commands.contains("--give-back") && commands.contains("--keep"), "{failed}");
+        let failed = failed["id"].as_str().expect("an id").to_owned();
+        assert_ne!(failed, t.id.to_string(), "it is the refund's");
+
+        // A look-up that contradicts what is known is not repeated: only a person can say.
+        news.state = contract::state::DECLINED.to_owned();
+        news.reason = Some(contract::reason::REJECTED.to_owned());
+        news.movement_id = None;
+        news.occurred_at += 1;
+        assert_eq!(world.tell(&notice(contract::notice_type::TRANSACTION, &news)).await, 200);
+        world.server.alert("conflict").await;
+        world.server.until("looked up", async || now(&world, &t).await.lookups > 0).await;
+        let looked = now(&world, &t).await;
+        assert_eq!((looked.state.name(), looked.look_at), ("succeeded", None), "{looked:?}");
+
+        // Tried again: it fails again, and is one new thing that waits in place of the old one.
+        let (status, body) = admin.resolve(&failed, "give_back", json!({})).await;
+        assert_eq!((status, &body["state"]), (200, &json!("declined")), "{body}");
+        let again = body["started"][0].as_str().expect("a refund").to_owned();
+        let is_new = async || {
+            let items = admin.waiting(t.tenant_id).await;
+            items.iter().any(|item| item["kind"] == "give_back_failed" && item["id"] == again.as_str())
+        };
+        world.server.until("failed again", is_new).await;
+        let items = admin.waiting(t.tenant_id).await;
+        assert_eq!(items.iter().filter(|item| item["kind"] == "give_back_failed").count(), 1, "{items:#?}");
+        assert_eq!(admin.resolve(&again, "keep", json!({})).await.0, 200);
+        assert_eq!(admin.resolve(t.id, "keep", json!({})).await.0, 200);
+        assert_eq!(admin.waiting(t.tenant_id).await, Vec::<Value>::new());
+        let kept = now(&world, &t).await;
+        assert_eq!(kept.counters.refunded_reserved, 0, "what failed holds nothing: {kept:?}");
+        world.server.quiet().await;
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_operators_at_once_one_wins_and_the_other_is_told() {
     on_each_database(async |kind| {
