@@ -14,7 +14,7 @@ use crate::receiver::PATIENCE;
 use crate::server::on_each_database;
 
 /// Runs the program in a folder with nothing but these settings, and waits for its end.
-async fn rialto(folder: &Path, settings: &[(&str, &str)], line: &[&str]) -> Output {
+pub async fn rialto(folder: &Path, settings: &[(&str, &str)], line: &[&str]) -> Output {
     let running = Command::new(env!("CARGO_BIN_EXE_rialto"))
         .args(line)
         .current_dir(folder)
