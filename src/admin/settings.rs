@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use poem::web::Data;
-use poem_openapi::param::Path;
+use poem_openapi::param::{Path, Query};
 use poem_openapi::{Enum, Object, OpenApi};
 use serde_json::json;
 
@@ -241,13 +241,13 @@ impl Settings {
     /// List a tenant's keys
     ///
     /// The oldest hundred, oldest first, the revoked ones too. Right: read.
-    #[oai(path = "/tenants/:tenant/keys", method = "get", operation_id = "listKeys")]
+    #[oai(path = "/keys", method = "get", operation_id = "listKeys")]
     async fn list_keys(
         &self,
         _by: MayRead,
         engine: Data<&Engine>,
         /// Id of the tenant.
-        tenant: Path<String>,
+        tenant: Query<String>,
     ) -> Result<Body<KeyList>, Refused> {
         let tenant = parse_id("tenant", &tenant.0)?;
         if engine.store.tenant(tenant).await?.is_none() {

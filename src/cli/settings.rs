@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::args::setting;
-use super::door::{Door, date, print, text};
+use super::door::{Door, date, print, query, text};
 
 #[derive(Debug, PartialEq, Eq, Args)]
 pub struct TenantSet {
@@ -153,7 +153,7 @@ pub(super) async fn connection_refused(
 }
 
 pub(super) async fn key_list(door: &Door, json: bool, tenant: Uuid) -> anyhow::Result<()> {
-    let list = door.get(&format!("/admin/tenants/{tenant}/keys")).await?;
+    let list = door.get(&query("/admin/keys", &[("tenant", Some(tenant.to_string()))])).await?;
     if json {
         println!("{list}");
         return Ok(());

@@ -20,5 +20,6 @@ mod receiver;
 mod refusals;
 mod scripts;
 mod server;
+mod settings;
 mod stories;
 mod tidy;

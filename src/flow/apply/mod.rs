@@ -210,7 +210,9 @@ impl Engine {
             // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
             let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
             let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
-            if ours && (late || before.kind == Kind::Refund) {
+            if ours && late {
+                self.raise(unit, after, Some(Alert::LateMoney), now);
+            } else if ours && before.kind == Kind::Refund {
                 self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
