@@ -35,8 +35,7 @@ const OLDEST_PARKED: &str = "SELECT MIN(received_at) FROM notices WHERE state = 
 const OPEN_TRANSACTIONS: &str = "SELECT state, COUNT(*) FROM (SELECT state FROM transactions \
      WHERE state IN ('created', 'submitted', 'pending', 'unknown') LIMIT 10000) AS few GROUP BY state";
 const OPEN_ALERTS: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM alerts WHERE settled_at IS NULL LIMIT 10000) AS few";
-const DEAD_DELIVERIES: &str =
-    "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE state = 'dead' LIMIT 10000) AS few";
+const DEAD_DELIVERIES: &str = "SELECT COUNT(*) FROM (SELECT 1 FROM deliveries WHERE state = 'dead' LIMIT 10000) AS few";
 
 /// Whether the tables are those this program knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
