@@ -81,6 +81,15 @@ impl TestDatabase {
         }
     }
 
+    /// Turns a PostgreSQL database into one that takes no writes, as a standby, and back; as seen by new connections.
+    pub fn read_only(&self, on: bool) {
+        let url = Url::parse(&self.url).expect("a database has a URL");
+        let (name, value) = (url.path().trim_start_matches('/'), if on { "on" } else { "off" });
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {value}");
+        admin(&admin_url(), sql).expect("the test server lets us change databases");
+        self.kill_connections();
+    }
+
     /// How many rows of a table are such; `true` for all.
     pub fn rows(&self, table: &str, such: &str) -> u64 {
         let (url, sql) = (self.url.clone(), format!("SELECT COUNT(*) FROM {table} WHERE {such}"));
