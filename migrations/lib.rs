@@ -11,6 +11,7 @@ mod m20261120_000001_leases;
 mod m20261120_000002_sandbox_psp;
 mod m20261121_000000_operators;
 mod m20261121_000003_explain;
+mod m20261121_000005_observe;
 
 pub struct Migrator;
 
@@ -22,6 +23,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000002_sandbox_psp::Migration),
             Box::new(m20261121_000000_operators::Migration),
             Box::new(m20261121_000003_explain::Migration),
+            Box::new(m20261121_000005_observe::Migration),
         ]
     }
 }

@@ -68,7 +68,7 @@ impl Engine {
         }
         match self.store.run(unit).await? {
             Ok(()) => {
-                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, trace = intent.trace, "expired");
                 self.nudges.dispatcher.notify_one();
                 if let Some(release) = release {
                     self.spawn_submit(release.tenant_id, release.id);

@@ -1,5 +1,7 @@
 //! Who is calling: a key of one tenant for one contract.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{Engine, FlowError};
@@ -14,6 +16,8 @@ pub struct Caller {
     pub contract: String,
     /// The key's default connection.
     pub connection: Connection,
+    /// The id of the request, in logs and traces: everything it leads to stands under the same.
+    pub trace: Option<Arc<str>>,
 }
 
 /// Longest token looked at: ours are 47 characters; a longer one is not worth hashing.
@@ -29,6 +33,7 @@ impl Engine {
         if key.contract != contract {
             return Ok(None);
         }
-        Ok(Some(Caller { tenant_id: key.tenant_id, key_id: key.id, contract: key.contract, connection }))
+        let (tenant_id, key_id, contract) = (key.tenant_id, key.id, key.contract);
+        Ok(Some(Caller { tenant_id, key_id, contract, connection, trace: None }))
     }
 }

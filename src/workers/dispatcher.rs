@@ -118,6 +118,8 @@ async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &E
             next_at: Some(now),
             give_up_at: now.plus(engine.clock.wait(give_up_after)),
             created_at: now,
+            trace: intent.trace.clone(),
+            intent_id: Some(intent.id),
         },
     );
     Ok(())

@@ -1,12 +1,12 @@
 //! Transactions whose outcome is open or in doubt are looked up, each in a task of its own: a PSP that hangs delays only
 //! its own.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use rialto_adapters::port::Duration;
 
-use uuid::Uuid;
-
+use super::tasks::Tasks;
 use crate::flow::{Engine, FlowError};
+use crate::store::Unit;
+use crate::store::transactions::{self, Transaction};
 
 /// Look-ups under way at once: through one connection, and in all.
 const LANE_WIDTH: usize = 16;
@@ -14,52 +14,42 @@ const ALL_LANES: usize = 128;
 
 pub struct Reconciler {
     engine: Engine,
-    /// The connection of each transaction that is being looked at.
-    running: Arc<Mutex<HashMap<Uuid, Uuid>>>,
+    looks: Tasks<Transaction>,
 }
 
 impl Reconciler {
     pub fn new(engine: Engine) -> Reconciler {
-        Reconciler { engine, running: Arc::default() }
+        Reconciler { engine, looks: Tasks::default() }
     }
 
     /// Starts the look-ups that are due. Never asks to be called again at once: what is running now stays due for a
     /// moment, until it has claimed its look.
     pub async fn sweep(&self) -> Result<bool, FlowError> {
         for t in self.engine.store.transactions_due(self.engine.clock.now()).await? {
-            if !self.start(t.id, t.connection_id) {
+            let (all, lane) = self.looks.count(|other| other.connection_id == t.connection_id);
+            if self.looks.contains(t.id) || lane >= LANE_WIDTH || all >= ALL_LANES {
                 continue;
             }
-            let (engine, running) = (self.engine.clone(), self.running.clone());
-            tokio::spawn(async move {
-                let done = Running { running, transaction: t.id };
-                if let Err(error) = engine.inquire(&t).await {
-                    tracing::error!(transaction = %t.id, %error, "look-up failed; it is tried again");
+            let (engine, due) = (self.engine.clone(), t.clone());
+            self.looks.start(t.id, t, async move {
+                if let Err(error) = engine.inquire(&due).await {
+                    tracing::error!(transaction = %due.id, %error, "look-up failed; it is tried again");
                 }
-                drop(done);
             });
         }
         Ok(false)
     }
 
-    fn start(&self, transaction: Uuid, connection: Uuid) -> bool {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let lane = running.values().filter(|busy| **busy == connection).count();
-        if running.contains_key(&transaction) || lane >= LANE_WIDTH || running.len() >= ALL_LANES {
-            return false;
+    /// Lets the look-ups under way end, for so long; what is left is due at once, for another node or the next start. How
+    /// many those are. To ask twice does no harm.
+    pub async fn hand_over(&self, within: Duration) -> Result<usize, FlowError> {
+        let left = self.looks.finish(within).await;
+        for t in &left {
+            let mut unit = Unit::new("give_look_back");
+            transactions::give_look_back(&mut unit, t, self.engine.clock.now());
+            // An update that may find nothing is never refused.
+            let _ = self.engine.store.run(unit).await?;
         }
-        running.insert(transaction, connection);
-        true
-    }
-}
-
-struct Running {
-    running: Arc<Mutex<HashMap<Uuid, Uuid>>>,
-    transaction: Uuid,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.transaction);
+        Ok(left.len())
     }
 }

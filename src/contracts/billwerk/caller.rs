@@ -11,6 +11,7 @@ use super::CONTRACT;
 use super::errors::RETRY_AFTER;
 use crate::flow::identity::Caller;
 use crate::flow::{Engine, FlowError};
+use crate::http::edge::RequestId;
 use crate::http::error::{Kind, Problem};
 use crate::store::StoreError;
 
@@ -59,7 +60,7 @@ impl<'a> ApiExtractor<'a> for Known {
         let (Some(header), None) = (given.next(), given.next()) else { return Err(unknown().into()) };
         let token = header.to_str().ok().and_then(token).ok_or_else(unknown)?;
         let caller = engine.identify(CONTRACT, &token).await.map_err(|error| trouble(&error))?;
-        Ok(Known(caller.ok_or_else(unknown)?))
+        Ok(Known(Caller { trace: RequestId::of(request), ..caller.ok_or_else(unknown)? }))
     }
 }
 

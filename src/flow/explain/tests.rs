@@ -159,6 +159,8 @@ fn delivery(state: DeliveryState, attempts: i32) -> Delivery {
         tenant_id: id(7),
         endpoint_id: id(10),
         event_id: id(11),
+        intent_id: Some(id(1)),
+        trace: None,
         subject: "1:2".to_owned(),
         url: "https://shop.example/hook?secret=1".to_owned(),
         body: Vec::new(),
