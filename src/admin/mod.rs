@@ -7,6 +7,7 @@
 //! - `dto` – bodies; `error` – problems.
 
 mod auth;
+pub mod doctor;
 mod dto;
 mod error;
 pub mod explain;
@@ -27,12 +28,18 @@ pub use error::Problems;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, operators::Operators, explain::Explain);
+type Groups = (setup::Setup, operators::Operators, explain::Explain, doctor::Doctor);
 
-const GROUPS: Groups = (setup::Setup, operators::Operators, explain::Explain);
+const GROUPS: Groups = (setup::Setup, operators::Operators, explain::Explain, doctor::Doctor);
 
 fn examples() -> Vec<Example> {
-    [setup::Setup::examples(), operators::Operators::examples(), explain::Explain::examples()].concat()
+    [
+        setup::Setup::examples(),
+        operators::Operators::examples(),
+        explain::Explain::examples(),
+        doctor::Doctor::examples(),
+    ]
+    .concat()
 }
 
 /// Some routes of the admin API with what stands in the document for them.

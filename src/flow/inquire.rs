@@ -1,7 +1,7 @@
 //! The only asker: what has become of a transaction whose outcome is open, or in doubt.
 
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Context, Duration, Lookup, OurReference, References, Timestamp};
+use rialto_adapters::port::{Adapter, Context, Duration, Lookup, OurReference, Probe, References, Settings, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -17,8 +17,9 @@ use crate::core::transaction::State;
 use crate::metrics;
 use crate::store::Unit;
 use crate::store::history::Source;
+use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
-use crate::wire::Recorder;
+use crate::wire::{Exchange, Recorder};
 
 /// How often the PSP must say, late enough, that it does not know a transaction before we believe it.
 const ABSENCES_BELIEVED: i32 = 2;
@@ -124,6 +125,29 @@ impl Engine {
             self.resend(&after).await?;
         }
         Ok(())
+    }
+
+    /// Tries settings out at the PSP, with what was said; nothing is stored and no money moves.
+    pub(super) async fn probe_connection(
+        &self,
+        adapter: &dyn Adapter,
+        connection: &Connection,
+        settings: &Settings,
+        within: Duration,
+    ) -> (Probe, Vec<Exchange>) {
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let now = self.clock.now();
+        let until = now.plus(within);
+        let context = Context {
+            settings,
+            wire: &recorder,
+            now,
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let found = adapter.probe(&context).await;
+        (found, recorder.take())
     }
 
     /// The look-up itself failed: nothing was learned but that we must ask again.

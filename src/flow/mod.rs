@@ -7,13 +7,14 @@
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
-//! - [`explain`] – one story of anything that was asked for, from any name it has.
+//! - [`explain`] – one story of anything that was asked for, from any name it has. [`doctor`] – whether all is well.
 //! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, and the audit of what they do.
 //! - [`limits`] – how long we wait for what.
 
 pub mod accept;
 pub mod apply;
 pub mod cancel;
+pub mod doctor;
 pub mod expire;
 pub mod explain;
 pub mod identity;
@@ -36,6 +37,7 @@ use crate::store::intents::Intent;
 use crate::store::tenants::Connection;
 use crate::store::transactions::Transaction;
 use crate::store::{Store, StoreError};
+use crate::wire::Knocker;
 
 /// Everything a flow needs. Cheap to clone.
 #[derive(Clone)]
@@ -49,6 +51,8 @@ pub struct Engine {
     /// Who stands in the audit for what is set up or decided.
     actor: Arc<str>,
     pub sending: Sending,
+    /// For looking at receivers and certificates; absent where nobody is to be called.
+    knocker: Option<Arc<Knocker>>,
 }
 
 /// A span in which something is done for an intent: its lines, and its part of the trace, stand under the id of the
@@ -138,7 +142,14 @@ impl Engine {
             nudges: Nudges::default(),
             actor: operate::OURSELVES.into(),
             sending: Sending::default(),
+            knocker: None,
         }
+    }
+
+    /// With what looks at receivers and certificates.
+    #[must_use]
+    pub fn knocking(self, knocker: Knocker) -> Engine {
+        Engine { knocker: Some(Arc::new(knocker)), ..self }
     }
 
     /// The same verbs, for somebody whose name is to stand in the audit: an operator's, or `key <id>` for a caller's key.

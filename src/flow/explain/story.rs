@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::stand::{self, Alerted, Next, Piece, Wait};
 use super::words;
 use crate::core::event::EventType;
+use crate::core::transaction::State;
 use crate::store::deliveries::{Attempt, Delivery};
 use crate::store::events::Event;
 use crate::store::find::{AlertLine, Ends};
@@ -325,8 +326,9 @@ fn unread(member: &Member, label: &str) -> Vec<String> {
     ];
     let more = counts.into_iter().filter(|(count, _)| *count > 0);
     let mut texts: Vec<String> = more.map(|(count, what)| format!("{count} more {what} of the {label}")).collect();
-    if member.strands.iter().any(|strand| strand.t.attempts > 0 && strand.exchanges.rows.is_empty()) {
-        texts.push(format!("the calls to the PSP of the {label}, which are no longer kept, or not written down yet"));
+    let gone = |s: &Strand| s.t.attempts > 0 && s.t.state != State::Submitted && s.exchanges.rows.is_empty();
+    if member.strands.iter().any(gone) {
+        texts.push(format!("calls to the PSP of the {label}, which are no longer kept"));
     }
     texts
 }

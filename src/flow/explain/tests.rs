@@ -80,7 +80,7 @@ fn transaction(kind: Kind, state: State) -> Transaction {
         confirmed: None,
         counters: Counters::new(3022),
         marked: false,
-        attempts: 1,
+        attempts: 0,
         ended_unknown: false,
         not_before: None,
         submit_by: at(4_000),
