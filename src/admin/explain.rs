@@ -41,8 +41,9 @@ impl Explain {
         full: Query<bool>,
     ) -> Result<Body<Explained>, Refused> {
         let reference = reference.0;
-        if reference.trim().is_empty() || reference.len() > REFERENCE_MAX {
-            let text = format!("must have 1 to {REFERENCE_MAX} bytes");
+        // No database text holds a NUL.
+        if reference.trim().is_empty() || reference.len() > REFERENCE_MAX || reference.contains('\0') {
+            let text = format!("must have 1 to {REFERENCE_MAX} bytes, none of them NUL");
             return Err(Problem::field(Kind::Shape, "reference", text).into());
         }
         Ok(Body(Explained::from(engine.explain(&reference, full.0).await?)))

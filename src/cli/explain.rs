@@ -113,9 +113,9 @@ fn head(page: &mut Page, story: &StoryItem) {
         let PartItem { label, caller_id, amount, method, state, .. } = part;
         page.line("", &format!("{mark}{label} {caller_id} – {amount} by {}, {state}", method.replace('_', " ")));
     }
-    let mut whose = format!("tenant {} ({kind}), contract {}", story.tenant, first.contract);
+    let mut whose = format!("tenant {} ({kind}), {}", story.tenant, first.contract);
     if let Some(hint) = &first.key_hint {
-        let _ = write!(whose, ", key {hint}…");
+        let _ = write!(whose, " key {hint}…");
     }
     if let Some(agreement) = &first.agreement {
         let _ = write!(whose, ", agreement {agreement}");

@@ -140,8 +140,9 @@ async fn a_refund_is_told_with_what_it_stands_on() {
         bw.post("/api/Payment", &bw.capture(&capture, &preauth, &agreement, "20.00")).await;
         bw.get_until(&format!("/api/Payment/{capture}"), "Succeeded", |(_, body)| body["status"] == "Succeeded").await;
         for refund in &refunds {
-            let (status, body) = bw.post("/api/Refund", &bw.refund(refund, &capture, "4.00")).await;
-            assert_eq!((status, &body["status"]), (200, &json!("Succeeded")), "{body}");
+            bw.post("/api/Refund", &bw.refund(refund, &capture, "4.00")).await;
+            bw.get_until(&format!("/api/Refund/{refund}"), "Succeeded", |(_, body)| body["status"] == "Succeeded")
+                .await;
         }
         server.quiet().await;
         let told = story(&server, &refunds[1]).await;
@@ -219,12 +220,13 @@ async fn what_several_have_is_listed_and_what_nobody_has_says_where_it_was_looke
         for (query, status) in [
             ("?reference=", 422),
             ("?reference=%20", 422),
+            ("?reference=a%00b", 422),
             ("", 400),
             (&*format!("?reference={}", "x".repeat(257)), 422),
         ] {
             assert_eq!(server.operator(&format!("/admin/explain{query}")).await.status, status, "{query}");
         }
-        for reference in ["%00", "%F0%9F%92%A9", "';--", "%25", "a%0Ab"] {
+        for reference in ["%F0%9F%92%A9", "';--", "%25", "a%0Ab"] {
             assert_eq!(
                 server.operator(&format!("/admin/explain?reference={reference}")).await.status,
                 200,
