@@ -48,3 +48,10 @@ pub fn init(filter: &str, json: bool, export: Option<Export>) -> Result<(), TryI
     let spans = spans::Spans::new(export).with_filter(ours.with_max_level_hint(level));
     tracing_subscriber::registry().with(spans).with(lines.with_filter(filter)).try_init()
 }
+
+/// A subscriber that keeps spans and writes no lines, for tests.
+#[cfg(test)]
+pub fn spans_only(now: fn() -> u64, random: fn() -> u64) -> (impl tracing::Subscriber + Send + Sync, Outlet) {
+    let (export, outlet) = Export::new(now, random);
+    (tracing_subscriber::registry().with(spans::Spans::new(Some(export))), outlet)
+}

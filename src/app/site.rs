@@ -82,7 +82,7 @@ impl Doors {
     /// Where not everybody who can connect may look, it takes an operator's key, of any right.
     fn metrics(&self, open: bool) -> impl Endpoint<Output = Response> + 'static {
         let watch = self.watch.clone();
-        let metrics = make(move |request| {
+        make(move |request| {
             let watch = watch.clone();
             async move {
                 if request.method() != Method::GET {
@@ -93,8 +93,7 @@ impl Doors {
                 }
                 Ok::<Response, poem::Error>(watch.metrics().await)
             }
-        });
-        metrics
+        })
     }
 }
 

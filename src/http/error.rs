@@ -208,7 +208,7 @@ impl Problem {
     }
 }
 
-/// Why a handler refused, for the log: put it into the extensions of the response. Never a value of the caller's.
+/// Why a handler refused, for the log: `set_data` of the error it answers with. Never a value of the caller's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why {
     /// The contract's own code.

@@ -4,7 +4,7 @@
 //! condition is part of the DELETE, so a row that something open points at is never deleted, whatever was read before.
 
 use rialto_adapters::port::{Duration, Timestamp};
-use sea_orm::sea_query::{Condition, DynIden, Expr, ExprTrait, IntoIden, Order, Query, SelectStatement, SimpleExpr};
+use sea_orm::sea_query::{Condition, Expr, ExprTrait, Order, Query, SelectStatement, SimpleExpr};
 use sea_orm::{ConnectionTrait, Value};
 use uuid::Uuid;
 
@@ -193,7 +193,7 @@ mod over {
     use super::*;
 
     fn col(table: &'static str, column: &'static str) -> SimpleExpr {
-        Expr::col((DynIden::from(table.into_iden()), column))
+        Expr::col((table, column))
     }
 
     fn any(of: &mut SelectStatement) -> SimpleExpr {

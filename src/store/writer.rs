@@ -53,7 +53,7 @@ pub struct WriterState {
     pub waiting: usize,
     /// More are refused.
     pub room: usize,
-    /// The last transaction came to nothing through no fault of its units'.
+    /// The last transaction, or a unit in it, failed: not refused, but failed.
     pub failing: bool,
 }
 
@@ -196,7 +196,8 @@ impl Task {
             Ok(_) => metrics::WRITER_COMMIT.took([], started.elapsed()),
             Err(_) => metrics::WRITER_FAILURES.add([]),
         }
-        self.failing.store(result.is_err(), Ordering::Relaxed);
+        let well = result.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
+        self.failing.store(!well, Ordering::Relaxed);
         result
     }
 
@@ -435,9 +436,10 @@ fn is_own_sqlite(primary: u32) -> bool {
     matches!(primary, 1 | 18 | 19 | 20 | 25)
 }
 
-/// Anything the server says about a statement, except that the connection or the server goes away.
+/// Anything the server says about a statement, except that the connection or the server goes away, or that it is a
+/// standby, which takes no writes: the address may lead to another server by now.
 fn is_own_postgres(code: &str) -> bool {
-    !(code.starts_with("08") || code.starts_with("57P") || code.starts_with("25P"))
+    !(code.starts_with("08") || code.starts_with("57P") || code.starts_with("25"))
 }
 
 /// A SQLSTATE has five characters. SQLite's codes are numbers below 10000: 2314 is an I/O error, not class 23.
@@ -469,6 +471,7 @@ mod tests {
             ("40001", Clash),      // PostgreSQL: serialization
             ("40P01", Clash),      // PostgreSQL: deadlock
             ("57P01", Connection), // PostgreSQL: terminated by an administrator
+            ("25006", Connection), // PostgreSQL: read-only, a standby
             ("08006", Connection), // PostgreSQL: connection failure
         ];
         for (code, expected) in rows {

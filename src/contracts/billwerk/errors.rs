@@ -280,11 +280,12 @@ impl<O: Operation> From<Refusal<O>> for poem::Error {
     fn from(refusal: Refusal<O>) -> poem::Error {
         let Refusal { failure, now, .. } = refusal;
         let mut response = respond(failure.http, &failure.body(now), ERROR_STYLE);
-        response.extensions_mut().insert(Why { code: format!("{:?}", failure.code), field: failure.field });
         if let Some(wait) = failure.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
-        poem::Error::from_response(response)
+        let mut error = poem::Error::from_response(response);
+        error.set_data(Why { code: format!("{:?}", failure.code), field: failure.field });
+        error
     }
 }
 
