@@ -119,6 +119,20 @@ pub enum Command {
         #[arg(value_name = "NOTICE|DELIVERY")]
         id: Uuid,
     },
+    /// Tell what has become of something, from any name it has.
+    ///
+    /// The name may be yours, the caller's (of a payment, an agreement or a customer), the provider's, the scheme's
+    /// (end-to-end id), our reference there, or the id of a notice, a delivery or a request. One time line of the request,
+    /// the decisions, the calls and the notices, then where it stands, who waits for whom and what happens next.
+    #[command(after_help = "Examples:\n  rialto explain 20261121-4f0c2a\n  rialto explain chg_01… --full\n  \
+                            rialto --json explain 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00")]
+    Explain {
+        /// The name as you have it.
+        reference: String,
+        /// With the scrubbed text of every call to the provider.
+        #[arg(long)]
+        full: bool,
+    },
     /// Print or write the OpenAPI documents.
     ///
     /// Without arguments the contracts are listed.
@@ -260,10 +274,10 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub give_back: bool,
     /// Why it was declined, such as insufficient_funds; without it: rejected.
-    #[arg(long, value_name = "NAME", requires = "verdict")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keep", "give_back"])]
     pub reason: Option<String>,
     /// What moved, in major units, where that is not what was asked for.
-    #[arg(long, value_name = "12.34", value_parser = amount, requires = "verdict")]
+    #[arg(long, value_name = "12.34", value_parser = amount, conflicts_with_all = ["keep", "give_back"])]
     pub amount: Option<Amount>,
     /// Of the amount; it must be the transaction's.
     #[arg(long, value_name = "EUR", requires = "amount")]
@@ -416,7 +430,7 @@ mod tests {
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep", "--why"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "--keep"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --as declined --why x", "cannot be used"),
-            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "--as"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "cannot be used"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as lost --why x", "succeeded"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as succeeded --amount 1,5 --why x", "12.34"),
             ("notice list --state odd", "unmatched"),

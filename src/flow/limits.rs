@@ -44,6 +44,13 @@ pub const RACES_MAX: usize = 20;
 /// How long a payer has to finish on our page before the intent is closed (after asking the PSP).
 pub const PAYER_PAGE_OPEN_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// When a transaction that waited for the payer's answers in vain is ended, should the expiry of its page not have done it.
+pub const UNANSWERED_SWEPT_AFTER: Duration = Duration::from_secs(3600);
+
+/// How long collected money waits for the payment that books it before it goes back: as long as a usual reservation on a
+/// card holds.
+pub const COLLECTED_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// After a failed try to close an intent by clock, when to try again.
 pub const EXPIRY_RETRY: Duration = Duration::from_secs(60);
 

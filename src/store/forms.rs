@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rialto_adapters::port::manifest::PayerField;
 use rialto_adapters::port::{NextAction, Payer, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -30,18 +31,31 @@ pub struct Details {
     pub name: Option<String>,
     pub email: Option<String>,
     pub phone: Option<String>,
+    /// National document (CPF, CNPJ, …), digits and letters only.
+    pub document: Option<String>,
     pub country: Option<String>,
     pub language: Option<String>,
 }
 
 impl Details {
+    /// What of the payer a PSP needs and nobody has told yet.
+    pub fn missing(&self, needed: &[PayerField]) -> Vec<PayerField> {
+        let told = |field: &PayerField| match field {
+            PayerField::Name => &self.name,
+            PayerField::Email => &self.email,
+            PayerField::Phone => &self.phone,
+            PayerField::Document => &self.document,
+        };
+        needed.iter().copied().filter(|field| told(field).is_none()).collect()
+    }
+
     pub fn payer(&self) -> Payer {
         Payer {
             customer: self.customer.clone(),
             name: self.name.clone(),
             email: self.email.clone(),
             phone: self.phone.clone(),
-            document: None,
+            document: self.document.clone(),
             country: self.country.clone(),
             language: self.language.clone(),
         }

@@ -5,9 +5,11 @@
 
 pub mod agreements;
 pub mod attention;
+pub mod bookings;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod find;
 pub mod forms;
 pub mod history;
 pub mod inbox;

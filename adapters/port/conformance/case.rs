@@ -308,6 +308,8 @@ struct LookupDto {
     ours: Option<String>,
     theirs: Option<String>,
     scheme: Option<String>,
+    parent_ours: Option<String>,
+    parent_theirs: Option<String>,
 }
 
 impl CallDto {
@@ -359,8 +361,8 @@ impl LookupDto {
             ours: self.ours.map(OurReference),
             theirs: self.theirs,
             scheme: self.scheme,
-            parent_ours: None,
-            parent_theirs: None,
+            parent_ours: self.parent_ours.map(OurReference),
+            parent_theirs: self.parent_theirs,
         };
         Ok(Call::Lookup(known_kind(self.kind.as_deref())?, references))
     }

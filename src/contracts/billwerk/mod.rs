@@ -5,10 +5,11 @@
 //! - `caller` – who is calling. `once` – a request is carried out once.
 //! - `info`, `settings` – what the connection can do, and its settings. `finalize` – look up now.
 //! - `preauth`, `payment`, `refund` – what each operation demands, and the one flow it calls. `show` – the answers.
-//! - [`page`] – the payer's page behind `redirectUrl`. [`examples`] – what stands in the document.
+//! - [`page`] – the payer's page behind `redirectUrl`; `ask` – what it asks for. [`examples`] – what stands in the document.
 //! - [`access`] – who may call what.
 
 pub mod access;
+mod ask;
 mod body;
 mod caller;
 pub mod dto;
@@ -288,7 +289,7 @@ impl<E: Endpoint> Endpoint for Heard<E> {
 /// The routes of the contract and of its payer page, for the list of the whole server.
 pub fn routes() -> Vec<paths::Path> {
     let mut all = Routes::of::<Billwerk>(MOUNT).list(CONTRACT);
-    all.push(page::path());
+    all.extend(page::paths());
     all
 }
 

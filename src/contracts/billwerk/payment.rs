@@ -13,6 +13,7 @@ use super::{Billwerk, map};
 use crate::core::intent::{ClosedBy, IntentKind, IntentState};
 use crate::core::transaction::State;
 use crate::flow::accept::{Under, Wish, Work};
+use crate::flow::collect::{can_give_back, is_collected};
 use crate::flow::identity::Caller;
 use crate::store::forms::Details;
 use crate::store::intents::Intent;
@@ -90,6 +91,8 @@ impl Billwerk {
             details,
             notify_url,
             page_until: None,
+            asks_payer: false,
+            above: None,
             work: way.work,
         };
         Ok((way.caller, wish))
@@ -108,6 +111,17 @@ impl Billwerk {
         capturable(&intent, &parent, wanted.money)?;
         let caller = self.on_connection(caller, Some(parent.connection_id)).await?;
         let manifest = self.engine.adapter(&caller.connection)?.manifest();
+        if is_collected(&intent, &parent) {
+            let whole = wanted.money == parent.taken();
+            if !whole && !can_give_back(manifest, &parent, false) {
+                let taken = map::shown(parent.taken());
+                let text =
+                    format!("only the whole can be taken, {taken}: {} cannot give the rest back", manifest.title);
+                return Err(Failure::amount(text));
+            }
+            let (method, agreement) = (parent.method, intent.agreement_id.map(Under::Known));
+            return Ok(Way { caller, method, agreement, work: Work::Book(Box::new(parent)) });
+        }
         let capability = able(manifest, Kind::Capture, parent.method, wanted.money)?;
         let whole = Money::new(parent.counters.available_to_capture(), wanted.money.currency);
         if !capability.partial && wanted.money != whole {
@@ -173,8 +187,10 @@ fn capturable(intent: &Intent, preauth: &Transaction, money: Money) -> Result<()
     if preauth.kind == Kind::StoreMeans && intent.state == IntentState::Done {
         return refuse("only kept the means of payment; charge them without preauthTransactionId");
     }
+    let collected = is_collected(intent, preauth);
     match (intent.state, preauth.state) {
         (IntentState::Done, State::Authorised) => {}
+        (IntentState::Done, State::Succeeded) if collected => {}
         (IntentState::Open, _) => return refuse("is still pending"),
         (IntentState::Refused, _) => return refuse("was refused"),
         (IntentState::Closed(ClosedBy::Cancelled), _) => return refuse("was cancelled"),
@@ -202,7 +218,11 @@ fn capturable(intent: &Intent, preauth: &Transaction, money: Money) -> Result<()
     if counted.captured_reserved > 0 {
         return refuse("is being captured already");
     }
-    let left = Money::new(preauth.counters.available_to_capture(), money.currency);
+    if collected && counted.refunded + counted.refunded_reserved > 0 {
+        return refuse("has been given back, or is being given back");
+    }
+    let left = if collected { counted.available_to_refund() } else { counted.available_to_capture() };
+    let left = Money::new(left, money.currency);
     if money.minor > left.minor {
         let text = format!("is above what can be captured: {}", map::shown(left));
         return Err(Failure::field(Code::InvalidAmount, "requestedAmount", text));

@@ -96,6 +96,7 @@ impl Billwerk {
         } else if !interactive {
             details.given = account(&wanted.initial_bearer, manifest)?;
         }
+        let missing = !details.missing(manifest.payer_fields).is_empty();
         let wish = Wish {
             operation: PREAUTH,
             caller_key: wanted.asked.key.clone(),
@@ -107,6 +108,8 @@ impl Billwerk {
             details,
             notify_url,
             page_until: interactive.then(|| self.engine.clock.after(PAYER_PAGE_OPEN_FOR)),
+            asks_payer: interactive && missing,
+            above: None,
             work,
         };
         Ok((caller, wish))
@@ -192,12 +195,14 @@ pub(super) fn not_offered(what: &str, manifest: &Manifest) -> Failure {
     Failure::precondition(format!("paymentMeansReference.role: {} does not offer {what}", manifest.title))
 }
 
-/// What a method makes of a preauthorisation: where money cannot be reserved, the means are kept.
+/// What a method makes of a preauthorisation: where money cannot be reserved the means are kept; where there are none to
+/// keep, the payer pushes the money, and it is collected at once.
 fn work(manifest: &'static Manifest, method: MethodName, money: Money) -> Result<(Work, &'static Capability), Failure> {
-    let reserves = manifest.capabilities.iter().any(|c| c.kind == Kind::Preauth && c.method == method);
-    let (kind, work) = match reserves && money.minor > 0 {
-        true => (Kind::Preauth, Work::Preauth),
-        false => (Kind::StoreMeans, Work::StoreMeans),
+    let can = |kind| manifest.capabilities.iter().any(|c| c.kind == kind && c.method == method);
+    let (kind, work) = match money.minor > 0 {
+        true if can(Kind::Preauth) => (Kind::Preauth, Work::Preauth),
+        _ if can(Kind::StoreMeans) => (Kind::StoreMeans, Work::StoreMeans),
+        _ => (Kind::Charge, Work::Charge),
     };
     Ok((work, able(manifest, kind, method, money)?))
 }

@@ -58,7 +58,8 @@ impl Billwerk {
         let found = self.find(caller, PAYMENT, &wanted.payment).await?;
         let payment = found.ok_or_else(|| Failure::unknown("payment"))?;
         let parent = self.main_of(&payment).await?;
-        refundable(&payment, &parent, wanted.money)?;
+        let left = self.returned(&payment, &parent).await?.refundable;
+        refundable(&payment, &parent, left, wanted.money)?;
         let caller = self.on_connection(caller, Some(parent.connection_id)).await?;
         let manifest = self.engine.adapter(&caller.connection)?.manifest();
         let capability = able(manifest, Kind::Refund, parent.method, wanted.money)?;
@@ -76,6 +77,8 @@ impl Billwerk {
             details: map::details(request.payer_data.as_ref(), &None, &None),
             notify_url,
             page_until: None,
+            asks_payer: false,
+            above: Some(payment.id),
             work: Work::Refund(Box::new(parent)),
         };
         Ok((caller, wish))
@@ -83,7 +86,7 @@ impl Billwerk {
 }
 
 /// Refuses what cannot be refunded, and says why.
-fn refundable(payment: &Intent, taken: &Transaction, money: Money) -> Result<(), Failure> {
+fn refundable(payment: &Intent, taken: &Transaction, left: i64, money: Money) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::precondition(format!("paymentTransactionId: the payment {text}")));
     match (payment.state, taken.state) {
         (IntentState::Done, State::Succeeded) => {}
@@ -106,7 +109,7 @@ fn refundable(payment: &Intent, taken: &Transaction, money: Money) -> Result<(),
     if taken.amount.currency != money.currency {
         return Err(Failure::currency(format!("the payment is in {}", taken.amount.currency)));
     }
-    let left = Money::new(taken.counters.available_to_refund(), money.currency);
+    let left = Money::new(left, money.currency);
     match money.minor > left.minor {
         true => Err(Failure::amount(format!("is above what can be refunded: {}", map::shown(left)))),
         false => Ok(()),

@@ -74,6 +74,8 @@ impl Billwerk {
         let status = self.told(main, status(intent, main, self.cancelled_by(intent, main).await?)).await?;
         let reserved = match (main.kind, main.state) {
             (Kind::Preauth, State::Authorised) => main.taken().minor,
+            // Collected, since this method cannot reserve.
+            (Kind::Charge, State::Succeeded) => main.taken().minor,
             _ => 0,
         };
         let expires_at = match (status, main.kind) {
@@ -120,6 +122,8 @@ impl Billwerk {
         let (intent, main) = (&intent, &main);
         let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
         let paid = main.state == State::Succeeded;
+        let returned = self.returned(intent, main).await?;
+        let booked = (main.intent_id != intent.id).then_some(intent.amount);
         Ok(PaymentResponseDto {
             transaction_id: intent.caller_key.clone(),
             external_transaction_id: ours(intent),
@@ -128,10 +132,14 @@ impl Billwerk {
             requested_amount: intent.amount.into(),
             last_updated: map::moment(intent.updated_at),
             status,
-            payments: movements.iter().filter(|m| m.kind == MovementKind::Paid).map(payment_item).collect(),
+            payments: movements
+                .iter()
+                .filter(|m| m.kind == MovementKind::Paid)
+                .map(|movement| payment_item(movement, booked))
+                .collect(),
             chargebacks: standing_chargebacks(&movements).iter().map(chargeback).collect(),
-            refunded_amount: minor(main.counters.refunded, intent.amount),
-            refundable_amount: minor(if paid { main.counters.available_to_refund() } else { 0 }, intent.amount),
+            refunded_amount: minor(returned.refunded, intent.amount),
+            refundable_amount: minor(if paid { returned.refundable } else { 0 }, intent.amount),
             bearer,
             due_date: intent.details.due_at.map(|at| map::day(Timestamp(at))),
         })
@@ -157,6 +165,20 @@ impl Billwerk {
             booking_date: booked.map(|movement| map::day(movement.occurred_at)),
             description: main.psp_text.clone(),
         })
+    }
+
+    /// What of a payment has gone back, and what can. Of a charge that it has booked, what was given back of the rest is not
+    /// the payment's.
+    pub(super) async fn returned(&self, payment: &Intent, main: &Transaction) -> Result<Returned, Failure> {
+        let counted = &main.counters;
+        if main.intent_id == payment.id {
+            return Ok(Returned { refunded: counted.refunded, refundable: counted.available_to_refund() });
+        }
+        let under = self.engine.store.transactions_under(main.tenant_id, main.id).await?;
+        let ours = under.iter().filter(|t| t.intent_id == main.intent_id && t.state == State::Succeeded);
+        let refunded = (counted.refunded - ours.map(|t| t.taken().minor).sum::<i64>()).max(0);
+        let left = payment.amount.minor - refunded - counted.charged_back;
+        Ok(Returned { refunded, refundable: left.min(counted.available_to_refund()).max(0) })
     }
 
     /// A refusal of our account is held back as a fault of the set-up, until callers are to be told that the PSP's
@@ -194,6 +216,12 @@ impl Billwerk {
     }
 }
 
+/// In minor units.
+pub(super) struct Returned {
+    pub refunded: i64,
+    pub refundable: i64,
+}
+
 /// How often a payment is read until its parts agree. Two chargebacks in so short a time are rare; and whoever reads what
 /// does not agree is told of the change a moment later.
 const READS_MAX: usize = 3;
@@ -225,10 +253,11 @@ fn standing_chargebacks(movements: &[BookedMovement]) -> Vec<BookedMovement> {
     standing
 }
 
-fn payment_item(movement: &BookedMovement) -> PaymentItemDto {
+/// `booked`: how much of it the payment took, where it came in for a preauthorisation.
+fn payment_item(movement: &BookedMovement, booked: Option<Money>) -> PaymentItemDto {
     PaymentItemDto {
         external_item_id: Some(movement.movement.clone()),
-        amount: movement.amount.into(),
+        amount: booked.unwrap_or(movement.amount).into(),
         booking_date: map::day(movement.occurred_at),
         description: movement.psp_text.clone(),
     }

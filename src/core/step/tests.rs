@@ -62,6 +62,7 @@ fn cell(kind: Kind, step: &Step) -> String {
             Alert::AmountConflict
             | Alert::AmountDiffers
             | Alert::CurrencyDiffers
+            | Alert::GiveBackFailed
             | Alert::OutsideExceeds
             | Alert::AccountRefused => alert.as_str(),
         };

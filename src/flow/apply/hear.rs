@@ -10,9 +10,10 @@ use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing};
 use crate::store::Unit;
 use crate::store::agreements::{self, AgreementState};
+use crate::store::bookings::Booking;
 use crate::store::history::{self, MovementKind, Source};
 use crate::store::inbox::{self, Notice};
-use crate::store::intents;
+use crate::store::intents::{self, Intent};
 use crate::store::transactions::{self, Namespace, Transaction};
 
 /// A name in a report that no transaction of the connection has yet.
@@ -201,7 +202,7 @@ impl Engine {
         report: &Report,
         news: &News,
     ) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let amount = report.amount.unwrap_or(t.taken());
         let mut unit = Unit::new("book_outside");
@@ -233,7 +234,7 @@ impl Engine {
         let alert = excess.then_some(Alert::OutsideExceeds);
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, alert, now));
         self.raise(&mut unit, t, alert, now);
-        intents::touch(&mut unit, t.tenant_id, t.intent_id, now);
+        intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         self.tell(&mut unit, &intent, Some(t), event, report.occurred_at);
         match self.store.run(unit).await? {
             Ok(()) => {
@@ -243,6 +244,19 @@ impl Engine {
             Err(refusal) => tracing::debug!(transaction = %t.id, ?refusal, "booked already"),
         }
         Ok(())
+    }
+
+    /// The intent in which a caller sees the money of a transaction: the payment that has booked it, else its own.
+    async fn shown_as(&self, t: &Transaction) -> Result<Intent, FlowError> {
+        let booked = t.kind == Kind::Charge && t.counters.captured > 0;
+        let booking = if booked { self.store.booking_at(t.tenant_id, t.id).await? } else { None };
+        match booking {
+            Some(Booking { intent_id, .. }) => {
+                let payment = self.store.intent(t.tenant_id, intent_id).await?;
+                payment.ok_or_else(|| FlowError::missing("intent", intent_id))
+            }
+            None => self.intent_of(t).await,
+        }
     }
 
     /// The means that a transaction stored, or was made with, can no longer be charged. Told as news of the intent that
@@ -291,7 +305,7 @@ impl Engine {
 
     /// Keeps a fact that changes nothing, and tells of it.
     async fn note(&self, t: &Transaction, event: EventType, news: &News) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let mut unit = Unit::new("note");
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, Some(Alert::NeedsPerson), now));

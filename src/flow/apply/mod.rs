@@ -13,8 +13,9 @@ use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
 use uuid::Uuid;
 
+use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
-use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
+use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
@@ -86,7 +87,8 @@ impl Engine {
             let Known { t: before, intent, .. } = &known;
             let heard_at = self.clock.now();
             let rest = self.rest_of(before, &news, adapter).await?;
-            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, adapter)?;
+            let undone = self.undone_by(before, intent).await?;
+            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, undone, adapter)?;
             match self.store.run(unit).await? {
                 Ok(()) => {
                     self.log(before, &after, &step, &news);
@@ -113,6 +115,7 @@ impl Engine {
         intent: &Intent,
         news: &News,
         rest: Option<Rest>,
+        undone: Option<Transaction>,
         adapter: &dyn Adapter,
     ) -> Result<Applied, FlowError> {
         let now = self.clock.now();
@@ -122,7 +125,7 @@ impl Engine {
             // A person knows what they say. Only money that came too late still wants a decision.
             step.alert = step.alert.filter(|alert| *alert == Alert::LateMoney);
         }
-        let after = self.after(before, &step, news, adapter, now);
+        let after = self.after(before, intent, &step, news, adapter, now);
         let mut unit = Unit::new("apply");
         let mut children = Vec::new();
         if by_person {
@@ -135,8 +138,8 @@ impl Engine {
         for exchange in &news.exchanges {
             history::add_exchange(&mut unit, exchange.clone());
         }
+        let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
         if step.state.is_some() && after.state != before.state {
-            let change = Change { before, after: &after, intent, news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
@@ -149,7 +152,7 @@ impl Engine {
             }
         }
         // The second card of one checkout is no late money, and nobody need look at it.
-        let reopened = intent.state == IntentState::Refused && Self::intent_news(before, &after, intent).same_session;
+        let reopened = intent.state == IntentState::Refused && Self::intent_news(&change).same_session;
         let alert = step.alert.filter(|alert| !(reopened && *alert == Alert::LateMoney));
         self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
@@ -165,12 +168,15 @@ impl Engine {
     /// What a change of state brings with it: money counted, the intent moved, events, and the rest of a partial capture
     /// released.
     fn changed(&self, unit: &mut Unit, change: &Change<'_>, rest: Option<Rest>) -> Result<Vec<Uuid>, FlowError> {
-        let Change { before, after, intent, news, now, .. } = *change;
+        let Change { before, after, intent, undone, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
         let policy = LatePolicy::of(&intent.contract);
-        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), policy);
-        let to = learned.state.map(|to| match (to, news.closes_as) {
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), policy);
+        // Collected money that goes back after its time was not cancelled by anybody.
+        let lapsed = undone.and_then(|main| main.valid_until).is_some_and(|until| until <= before.created_at);
+        let closes_as = news.closes_as.or(lapsed.then_some(ClosedBy::Expired));
+        let to = learned.state.map(|to| match (to, closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
         });
@@ -201,10 +207,13 @@ impl Engine {
             if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
-            let gave_back = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
-            if gave_back && matches!(intent.state, IntentState::Refused | IntentState::Closed(_)) {
-                // Money that came late and could not be given back.
+            // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
+            let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
+            let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
+            if ours && late {
                 self.raise(unit, after, Some(Alert::LateMoney), now);
+            } else if ours && before.kind == Kind::Refund {
+                self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
         if to.is_none() {
@@ -214,12 +223,26 @@ impl Engine {
         if let Some(above) = intent.parent_id {
             intents::touch(unit, intent.tenant_id, above, now);
         }
-        if before.kind == Kind::Preauth && after.state == State::Authorised {
+        if before.parent_id.is_none() && after.valid_until.is_some() && after.state.is_good(after.kind) {
             intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
         } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
             intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
         Ok(children)
+    }
+
+    /// The transaction that one of ours takes back for the same intent.
+    async fn undone_by(&self, t: &Transaction, intent: &Intent) -> Result<Option<Transaction>, FlowError> {
+        match t.kind {
+            Kind::Release | Kind::Refund if intent.kind == IntentKind::Preauth => self.parent(t).await,
+            Kind::StoreMeans
+            | Kind::Preauth
+            | Kind::Capture
+            | Kind::Release
+            | Kind::Charge
+            | Kind::Payout
+            | Kind::Refund => Ok(None),
+        }
     }
 
     /// Counts the money of a transaction that has come good.
@@ -284,10 +307,11 @@ impl Engine {
     }
 
     /// What the change of a transaction is to its intent.
-    fn intent_news(before: &Transaction, after: &Transaction, intent: &Intent) -> intent::News {
+    fn intent_news(change: &Change<'_>) -> intent::News {
+        let Change { before, after, intent, undone, .. } = *change;
         intent::News {
-            // A release of the whole is a cancel; the rest of a partial capture is less.
-            whole: after.amount == intent.amount,
+            // What takes back the whole is a cancel; the rest of a partial capture or booking is less.
+            whole: undone.is_some_and(|main| after.amount == main.taken()),
             // Only a payer's own session at the PSP goes on after a refusal.
             same_session: before.state.is_bad() && intent.details.page_token.is_some(),
             ..intent::News::of(after.kind, after.state)
@@ -298,6 +322,7 @@ impl Engine {
     fn after(
         &self,
         before: &Transaction,
+        intent: &Intent,
         step: &Step,
         news: &News,
         adapter: &dyn Adapter,
@@ -332,7 +357,12 @@ impl Engine {
         if t.state == State::Authorised && t.valid_until.is_none() {
             t.valid_until = Some(now.plus(adapter.manifest().preauth_valid_for));
         }
-        t.look_at = self.next_look(before, &t, step, adapter, now);
+        if t.state == State::Succeeded && before.state != State::Succeeded && is_collected(intent, &t) {
+            t.valid_until = Some(now.plus(COLLECTED_KEPT_FOR));
+        }
+        // What a look-up itself contradicts is not found out by the next one: a person has to say.
+        let look_now = step.resend || (step.look_up && news.source != Source::Lookup);
+        t.look_at = if look_now { Some(now) } else { self.next_look(before, &t, adapter, now) };
         t
     }
 
@@ -341,13 +371,9 @@ impl Engine {
         &self,
         before: &Transaction,
         after: &Transaction,
-        step: &Step,
         adapter: &dyn Adapter,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if step.look_up || step.resend {
-            return Some(now);
-        }
         match after.state {
             State::Created if after.not_before.is_some() => {
                 let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
@@ -377,6 +403,8 @@ struct Change<'a> {
     before: &'a Transaction,
     after: &'a Transaction,
     intent: &'a Intent,
+    /// What `before` takes back.
+    undone: Option<&'a Transaction>,
     news: &'a News,
     adapter: &'a dyn Adapter,
     now: Timestamp,
@@ -416,3 +444,6 @@ fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

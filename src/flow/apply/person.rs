@@ -39,8 +39,9 @@ impl Engine {
     ) -> Result<Option<Said>, FlowError> {
         let adapter = self.adapter(&known.connection)?;
         let rest = self.rest_of(&known.t, &news, adapter).await?;
+        let undone = self.undone_by(&known.t, &known.intent).await?;
         let Applied { mut unit, after, step, children } =
-            self.applied(&known.t, &known.intent, &news, rest, adapter)?;
+            self.applied(&known.t, &known.intent, &news, rest, undone, adapter)?;
         more(&mut unit, &after);
         if let Err(refusal) = self.store.run(unit).await? {
             tracing::debug!(transaction = %known.t.id, ?refusal, "changed before a person's word came");

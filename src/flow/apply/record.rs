@@ -86,7 +86,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
+    pub(in crate::flow) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
         let Some(alert) = alert else { return };
         tracing::warn!(tenant = %t.tenant_id, transaction = %t.id, alert = alert.as_str(), "{}", alert.text());
         history::raise_alert(

@@ -340,3 +340,11 @@ entity!(audit "audit" {
     outcome: String,
     at: i64,
 });
+
+entity!(bookings "bookings" {
+    tenant_id: Uuid,
+    intent_id: Uuid,
+    transaction_id: Uuid,
+    amount_minor: i64,
+    created_at: i64,
+});
