@@ -43,6 +43,10 @@ impl Adapter for Keeps {
         &KEEPS
     }
 
+    fn check(&self, _: &Instruction) -> Result<(), rialto_adapters::port::Refusal> {
+        Ok(())
+    }
+
     async fn submit(&self, _: &Context<'_>, _: &Instruction) -> Outcome {
         panic!("nothing is sent through it")
     }
@@ -112,6 +116,8 @@ impl World {
             details: Details::default(),
             notify_url: None,
             page_until: Some(self.engine.clock.now()),
+            asks_payer: false,
+            above: None,
             work: Work::Preauth,
         };
         let accepted = self.engine.accept(&self.caller, wish).await.expect("a database");
@@ -141,7 +147,7 @@ async fn late_money_that_cannot_go_back_waits_for_a_person() {
     for kind in databases() {
         let world = World::new(kind).await;
         let (intent, t) = world.expired("a").await;
-        let applied = world.engine.applied(&t, &intent, &authorised(), None, &Keeps).expect("it is built");
+        let applied = world.engine.applied(&t, &intent, &authorised(), None, None, &Keeps).expect("it is built");
         assert!(applied.children.is_empty(), "there is nothing to send");
         assert_eq!(world.engine.store.run(applied.unit).await.expect("a database"), Ok(()));
         assert_eq!(world.alerts().await, [("late_money".to_owned(), Some(t.id))], "{kind}");
@@ -156,7 +162,7 @@ async fn late_money_that_the_psp_does_not_take_back_waits_for_a_person() {
         let world = World::new(kind).await;
         let (intent, t) = world.expired("a").await;
         let sandbox = rialto_adapters::find("sandbox").expect("it is registered");
-        let applied = world.engine.applied(&t, &intent, &authorised(), None, sandbox).expect("it is built");
+        let applied = world.engine.applied(&t, &intent, &authorised(), None, None, sandbox).expect("it is built");
         let [release] = applied.children[..] else { panic!("one release: {:?}", applied.children) };
         assert_eq!(world.engine.store.run(applied.unit).await.expect("a database"), Ok(()));
         assert_eq!(world.alerts().await, [], "{kind}: it is on its way");
@@ -166,6 +172,6 @@ async fn late_money_that_the_psp_does_not_take_back_waits_for_a_person() {
         assert!(release.submit_by > world.engine.clock.now().plus(std::time::Duration::from_secs(3_600)));
         let refused = Learned::Said { verdict: Verdict::Declined(Reason::Rejected), amount: None, occurred_at: None };
         world.engine.learn(&release, News::of_ours(refused)).await.expect("a database");
-        assert!(world.alerts().await.contains(&("late_money".to_owned(), Some(release.id))), "{kind}");
+        assert!(world.alerts().await.contains(&("give_back_failed".to_owned(), Some(release.id))), "{kind}");
     }
 }
