@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use rialto_adapters::port::manifest::{Manifest, MethodName};
 use rialto_adapters::port::{
     BalanceAnswer, Context, Currency, Feed, Instruction, Lookup, NoticeSecrets, Outcome, Probe, RawNotice, Read,
-    Reason, References, Verification, Verified,
+    Reason, References, Refusal, Verification, Verified,
 };
 
 use super::*;
@@ -43,7 +43,7 @@ impl Adapter for Keeps {
         &KEEPS
     }
 
-    fn check(&self, _: &Instruction) -> Result<(), rialto_adapters::port::Refusal> {
+    fn check(&self, _: &Instruction) -> Result<(), Refusal> {
         Ok(())
     }
 
@@ -172,6 +172,6 @@ async fn late_money_that_the_psp_does_not_take_back_waits_for_a_person() {
         assert!(release.submit_by > world.engine.clock.now().plus(std::time::Duration::from_secs(3_600)));
         let refused = Learned::Said { verdict: Verdict::Declined(Reason::Rejected), amount: None, occurred_at: None };
         world.engine.learn(&release, News::of_ours(refused)).await.expect("a database");
-        assert!(world.alerts().await.contains(&("give_back_failed".to_owned(), Some(release.id))), "{kind}");
+        assert!(world.alerts().await.contains(&("late_money".to_owned(), Some(release.id))), "{kind}");
     }
 }
