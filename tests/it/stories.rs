@@ -261,7 +261,7 @@ async fn means_that_were_replaced_take_nothing_with_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chargeback_meets_two_refunds_in_flight() {
     on_each_database(async |kind| {
-        let server = Server::start(kind, 50).await;
+        let server = Server::start(kind, 1).await;
         let bw = server.billwerk();
         let agreement = server.agreement(&bw).await;
         let payment = fresh("b");
@@ -322,7 +322,7 @@ async fn a_chargeback_is_taken_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chargeback_is_taken_back_before_we_hear_of_it() {
     on_each_database(async |kind| {
-        let server = Server::start(kind, 50).await;
+        let server = Server::start(kind, 1).await;
         let bw = server.billwerk();
         let agreement = server.agreement(&bw).await;
         let payment = fresh("b");
@@ -387,11 +387,12 @@ fn notice_body(notice_type: &str, transaction: &contract::Transaction) -> String
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn somebody_refunds_at_the_psps_portal() {
     on_each_database(async |kind| {
-        let server = Server::start(kind, 20).await;
+        let server = Server::start(kind, 1).await;
         let bw = server.billwerk();
         let agreement = server.agreement(&bw).await;
         let payment = fresh("b");
         bw.post("/api/Payment", &bw.payment(&payment, &agreement, "50.44")).await;
+        server.app.engine.clock.advance(Duration::from_secs(2));
         let path = format!("/api/Payment/{payment}");
         let (_, body) = bw.get_until(&path, "refunded", |(_, body)| body["refundedAmount"] == json!(50.44)).await;
         assert_eq!((&body["status"], &body["refundableAmount"]), (&json!("Succeeded"), &json!(0)), "{body}");
