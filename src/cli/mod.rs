@@ -2,14 +2,17 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
-//!   become of something.
+//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
+//!   waits for a person; `explain` – what has become of something; `doctor` – whether all is well. `page` – text that fits a
+//!   terminal.
 
 mod args;
+mod doctor;
 mod door;
 mod explain;
 mod operate;
 mod operators;
+mod page;
 mod serve;
 mod settings;
 mod setup;
@@ -25,13 +28,18 @@ use crate::app::lock::{Lock, Presence, Taken};
 use crate::app::{documents, open};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
-use crate::telemetry;
+use crate::telemetry::{self, Export};
 use args::{Cli, Command};
 
 /// Reads the command line and carries it out. What goes wrong is told on standard error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = tokio::runtime::Runtime::new().context("cannot start").and_then(|runtime| runtime.block_on(run(cli)));
+    let done = tokio::runtime::Runtime::new().context("cannot start").and_then(|runtime| {
+        let done = runtime.block_on(run(cli));
+        // A name that is still being looked up keeps nobody waiting who wants to end.
+        runtime.shutdown_background();
+        done
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -46,13 +54,21 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi { contract, out } = &cli.command {
         return openapi(contract.as_deref(), out.as_deref());
     }
-    let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
+    let loaded = Config::load(cli.config.as_deref(), std::env::vars_os());
+    let config = match (&cli.command, loaded) {
+        // What is wrong with the settings is the first thing that the doctor finds.
+        (Command::Doctor, Err(errors)) => return doctor::unreadable(cli.json, &errors),
+        (_, loaded) => loaded?,
+    };
     let serves = matches!(cli.command, Command::Serve { .. });
     let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
-    telemetry::init(filter, config.log_format == LogFormat::Json).context("cannot start the log")?;
+    let serves = matches!(cli.command, Command::Serve { .. });
+    let traced = config.otlp_endpoint.as_ref().filter(|_| serves);
+    let (export, outlet) = traced.map(|_| Export::new(Clock::nanos, Clock::span_id)).unzip();
+    telemetry::init(filter, config.log_format == LogFormat::Json, export).context("cannot start the log")?;
     match cli.command {
-        Command::Serve { demo } => serve::run(&config, demo).await,
+        Command::Serve { demo } => serve::run(&config, demo, outlet).await,
         Command::Migrate => migrate(&config, cli.json).await,
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
@@ -64,6 +80,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Notice { command } => operate::notice(&config, cli.json, command).await,
         Command::Replay { id } => operate::replay(&config, cli.json, id).await,
         Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
+        Command::Doctor => doctor::run(&config, cli.json).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

@@ -9,7 +9,7 @@
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
-//! - [`explain`] – one story of anything that was asked for, from any name it has.
+//! - [`explain`] – one story of anything that was asked for, from any name it has. [`doctor`] – whether all is well.
 //! - [`settings`] – those of a connection, shown, changed and tried out; which version a transaction uses.
 //! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, what they do with notices and
 //!   deliveries, and the audit. [`attention`] – what waits for them.
@@ -21,6 +21,7 @@ pub mod apply;
 pub mod attention;
 pub mod cancel;
 pub mod collect;
+pub mod doctor;
 pub mod expire;
 pub mod explain;
 pub mod identity;
@@ -36,7 +37,7 @@ pub mod tenants;
 use std::sync::Arc;
 
 use rialto_adapters::port::{Adapter, Wire};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -44,6 +45,7 @@ use crate::store::intents::Intent;
 use crate::store::tenants::Connection;
 use crate::store::transactions::Transaction;
 use crate::store::{Store, StoreError};
+use crate::wire::Knocker;
 
 /// Everything a flow needs. Cheap to clone.
 #[derive(Clone)]
@@ -56,6 +58,51 @@ pub struct Engine {
     pub nudges: Nudges,
     /// Who stands in the audit for what is set up or decided.
     actor: Arc<str>,
+    pub sending: Sending,
+    /// For looking at receivers and certificates; absent where nobody is to be called.
+    knocker: Option<Arc<Knocker>>,
+}
+
+/// A span in which something is done for an intent: its lines, and its part of the trace, stand under the id of the
+/// request that made the intent.
+macro_rules! work {
+    ($name:literal, $intent:expr) => {
+        tracing::error_span!($name, trace = $intent.trace.as_deref(), intent = %$intent.id)
+    };
+}
+use work;
+
+/// Counts the instructions that are on their way to a PSP, until what came of them is committed: a stop waits for them.
+/// Nothing depends on it; one that is cut off is looked up by whoever is there then.
+#[derive(Clone, Debug, Default)]
+pub struct Sending(Arc<watch::Sender<usize>>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct Sent(Sending);
+
+impl Sending {
+    fn begin(&self) -> Sent {
+        self.0.send_modify(|count| *count += 1);
+        Sent(self.clone())
+    }
+
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Resolves once none is under way.
+    pub async fn settled(&self) {
+        let mut count = self.0.subscribe();
+        // The sender is here, so it cannot be gone.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 /// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
@@ -101,8 +148,16 @@ impl Engine {
             wire,
             public_url: public_url.trim_end_matches('/').into(),
             nudges: Nudges::default(),
+            sending: Sending::default(),
             actor: operate::OURSELVES.into(),
+            knocker: None,
         }
+    }
+
+    /// With what looks at receivers and certificates.
+    #[must_use]
+    pub fn knocking(self, knocker: Knocker) -> Engine {
+        Engine { knocker: Some(Arc::new(knocker)), ..self }
     }
 
     /// The same verbs, for somebody whose name is to stand in the audit: an operator's, or `key <id>` for a caller's key.

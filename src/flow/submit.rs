@@ -7,16 +7,19 @@ use rialto_adapters::port::{
     Adapter, Close, Context, FaultCause, Instruction, Outcome, Reason, Settings, Timestamp, Verdict,
 };
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::apply::News;
 use super::inquire::first_look;
 use super::instruct::Instructed;
 use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE};
-use super::{Engine, FlowError, Known};
+use super::{Engine, FlowError, Known, work};
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
+use crate::metrics;
 use crate::store::history::Source;
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
@@ -26,8 +29,16 @@ use crate::wire::Recorder;
 /// What one turn of sending came to.
 enum Turn {
     /// Proved not sent, and there is time left.
-    Again,
+    Again(Unsent),
     Over,
+}
+
+/// Why an attempt sent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    OnTheWay,
+    /// The PSP was there, and does not accept the credentials of our account.
+    Refused,
 }
 
 impl Engine {
@@ -43,12 +54,16 @@ impl Engine {
 
     fn spawn(&self, tenant: Uuid, id: Uuid, known: Option<Known>) -> JoinHandle<()> {
         let engine = self.clone();
-        tokio::spawn(async move {
+        let span = known.as_ref().map_or_else(Span::current, |known| work!("submit", known.intent));
+        let sent = self.sending.begin();
+        let sending = async move {
             if let Err(error) = engine.send_until(tenant, id, known).await {
                 // The row keeps its look-up time, so the reconciler comes back to it.
                 tracing::error!(%tenant, transaction = %id, %error, "submit failed");
             }
-        })
+            drop(sent);
+        };
+        tokio::spawn(sending.instrument(span))
     }
 
     /// Sends a created transaction, again as long as it is proved that nothing was sent and `submit_by` has not passed.
@@ -57,6 +72,7 @@ impl Engine {
     }
 
     async fn send_until(&self, tenant: Uuid, id: Uuid, mut known: Option<Known>) -> Result<(), FlowError> {
+        let mut last = Unsent::OnTheWay;
         loop {
             let (first, now) = match known.take() {
                 Some(known) => (true, known),
@@ -64,16 +80,24 @@ impl Engine {
             };
             let turn = match (first, now.t.state) {
                 (true, State::Submitted) => self.send_accepted(now).await?,
-                _ => self.turn(now).await?,
+                (true, _) => self.turn(now, last).await?,
+                (false, _) => {
+                    let span = work!("submit", now.intent);
+                    self.turn(now, last).instrument(span).await?
+                }
             };
             match turn {
-                Turn::Again => self.clock.sleep(SUBMIT_RETRY_PAUSE).await,
+                Turn::Again(why) => {
+                    last = why;
+                    self.clock.sleep(SUBMIT_RETRY_PAUSE).await;
+                }
                 Turn::Over => return Ok(()),
             }
         }
     }
 
-    async fn turn(&self, known: Known) -> Result<Turn, FlowError> {
+    /// `last`: how the attempt before it ended, if there was one.
+    async fn turn(&self, known: Known, last: Unsent) -> Result<Turn, FlowError> {
         let Known { t, intent, .. } = &known;
         if t.state != State::Created || t.not_before.is_some_and(|at| self.clock.now() < at) {
             return Ok(Turn::Over);
@@ -86,6 +110,7 @@ impl Engine {
         };
         let dead_end = match (closed, self.clock.now() >= t.submit_by) {
             (true, _) => Some(Learned::IntentClosed),
+            (false, true) if last == Unsent::Refused => Some(Learned::Impossible(Reason::AccountRefused)),
             (false, true) => Some(Learned::NeverSent),
             (false, false) => None,
         };
@@ -194,6 +219,7 @@ impl Engine {
         let (outcome, news) = self.call(adapter, settings, &sent.t, instruction, deadlines).await;
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
         let scheduled = sent.t.not_before.is_some();
+        let mut why = Unsent::OnTheWay;
         let learned = match outcome {
             Outcome::Reported(reports) => {
                 let heard = self.hear_about(&sent, &reports, news).await?;
@@ -204,20 +230,25 @@ impl Engine {
                 self.learn_of(sent, News::of_ours(Learned::Unknown)).await?;
                 return Ok(Turn::Over);
             }
-            // The PSP has said no to our credentials, to the last: that is its word, and no trouble on the way to it. Of an
-            // earlier attempt that nobody knows the end of it says nothing.
-            Outcome::NotSent(fault)
-                if fault.cause == FaultCause::AccountRefused && !may_retry && !sent.t.ended_unknown =>
-            {
-                Learned::Said { verdict: Verdict::Declined(Reason::AccountRefused), amount: None, occurred_at: None }
+            Outcome::NotSent(fault) => {
+                why = if fault.cause == FaultCause::AccountRefused { Unsent::Refused } else { Unsent::OnTheWay };
+                match why {
+                    // To the last: that is the PSP's word. Of an earlier attempt that nobody knows the end of it says
+                    // nothing.
+                    Unsent::Refused if !may_retry && !sent.t.ended_unknown => Learned::Said {
+                        verdict: Verdict::Declined(Reason::AccountRefused),
+                        amount: None,
+                        occurred_at: None,
+                    },
+                    Unsent::Refused | Unsent::OnTheWay => Learned::NotSent { may_retry },
+                }
             }
-            Outcome::NotSent(_) => Learned::NotSent { may_retry },
             Outcome::Unknown(_) => Learned::Unknown,
         };
         let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
             // With a time of its own it waits for the next sweep, ever longer.
-            Some(State::Created) if !scheduled => Turn::Again,
+            Some(State::Created) if !scheduled => Turn::Again(why),
             _ => Turn::Over,
         })
     }
@@ -244,12 +275,15 @@ impl Engine {
             deadlines,
             hook_url: &self.hook_url(t.connection_id),
         };
+        let purpose = if matches!(instruction, Instruction::Close(_)) { "close" } else { "submit" };
+        let started = Instant::now();
         let outcome = adapter.submit(&context, instruction).await;
-        let verdict = match &outcome {
-            Outcome::Reported(_) => "reported".to_owned(),
-            Outcome::NotSent(fault) => format!("not sent, {fault}"),
-            Outcome::Unknown(fault) => format!("unknown, {fault}"),
+        let (verdict, label) = match &outcome {
+            Outcome::Reported(_) => ("reported".to_owned(), "reported"),
+            Outcome::NotSent(fault) => (format!("not sent, {fault}"), "not_sent"),
+            Outcome::Unknown(fault) => (format!("unknown, {fault}"), "unknown"),
         };
+        metrics::PSP_CALLS.took([adapter.manifest().name, purpose, label], started.elapsed());
         tracing::info!(transaction = %t.id, kind = t.kind.as_str(), attempt = t.attempts, outcome = verdict, "submitted");
         let exchanges = self.exchanges(t, "submit", recorder.take());
         (outcome, News { source: Source::Answer, exchanges, ..News::of_ours(Learned::Unknown) })
@@ -267,7 +301,8 @@ impl Engine {
         let (send_by, answer_by) = self.deadlines(adapter);
         let settings = self.settings_for(t).await?;
         let deadlines = Deadlines { send_by, answer_by };
-        let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).await;
+        let span = work!("close", known.intent);
+        let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).instrument(span).await;
         match outcome {
             Outcome::Reported(reports) => {
                 self.hear_about(&known, &reports, News { closes_as, ..news }).await?;

@@ -99,6 +99,16 @@ impl Server {
         &self.app.engine.store
     }
 
+    pub fn database(&self) -> &TestDatabase {
+        &self._database
+    }
+
+    /// An answer of the admin API to the first operator.
+    pub async fn operator(&self, path: &str) -> crate::ask::Reply {
+        let key = self.app.operator_key.expose();
+        crate::ask::Asker::new().ask("GET", &format!("{}{path}", self.url), &[("x-admin-key", key)], "").await
+    }
+
     pub fn psp(&self) -> &SandboxPsp {
         &self.app.sandbox
     }
@@ -140,6 +150,12 @@ impl Server {
                 && store.deliveries_due(long_after, &[]).await.expect("a database").is_empty()
         })
         .await;
+    }
+
+    /// Stops it, and leaves its database.
+    pub async fn stop(self) -> TestDatabase {
+        self.app.stop().await;
+        self._database
     }
 
     /// Waits until something is so; a failing test alone waits long.
