@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use uuid::Uuid;
 
+use super::conformance::ConformanceCommand;
+
 const AFTER: &str = "\
 Settings come from RIALTO_* in the environment, over rialto.toml in the working directory (or the file of --config), which
 has the same names in lower case without RIALTO_. README.md lists them.
@@ -62,6 +64,11 @@ pub enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Try a server out against every known rule of a contract.
+    Conformance {
+        #[command(subcommand)]
+        command: ConformanceCommand,
     },
     /// Print or write the OpenAPI documents.
     ///
@@ -175,6 +182,7 @@ mod tests {
             format!("connection add --tenant {ID} --adapter sandbox --set a=b --set c= --set d=e=f --test"),
             format!("key add --tenant {ID} --contract billwerk --connection {ID} --all-events"),
             "openapi".to_owned(),
+            "conformance billwerk --url http://127.0.0.1:8080 --token t --payer prompt --only refund --json".to_owned(),
             "openapi billwerk --out openapi".to_owned(),
         ];
         for line in rows {
@@ -201,6 +209,8 @@ mod tests {
             ("connection add --adapter x --set a", "KEY=VALUE"),
             ("connection add --adapter x --set =b", "KEY=VALUE"),
             ("key add --contract billwerk", "--tenant"),
+            ("conformance billwerk --token t", "--url"),
+            ("conformance billwerk --url x --token t --payer me", "sandbox"),
         ];
         for (line, expected) in rows {
             let error = parse(line).expect_err(line).to_string();

@@ -2,6 +2,7 @@
 //! server through its admin API), [`walkthrough`] prints calls that paste as they stand.
 
 mod args;
+mod conformance;
 mod serve;
 mod setup;
 pub mod walkthrough;
@@ -37,6 +38,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi { contract, out } = &cli.command {
         return openapi(contract.as_deref(), out.as_deref());
     }
+    // And nothing of ours is needed to try somebody else's server out.
+    let cli = match cli {
+        Cli { command: Command::Conformance { command }, json, .. } => return conformance::run(json, command).await,
+        other => other,
+    };
     let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
     let usual = match cli.command {
         Command::Serve { .. } => telemetry::SERVER_FILTER,
@@ -44,6 +50,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         | Command::Tenant { .. }
         | Command::Connection { .. }
         | Command::Key { .. }
+        | Command::Conformance { .. }
         | Command::Openapi { .. } => telemetry::COMMAND_FILTER,
     };
     let filter = config.log.as_deref().unwrap_or(usual);
@@ -54,7 +61,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
         Command::Key { command } => setup::key(&config, cli.json, command).await,
-        Command::Openapi { .. } => Ok(()),
+        Command::Conformance { .. } | Command::Openapi { .. } => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ mod ask;
 mod bad_input;
 mod billwerk;
 mod cli;
+mod conformance;
 mod crash;
 mod docs;
 mod fuzz;
