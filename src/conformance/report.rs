@@ -15,7 +15,7 @@ use crate::contracts::billwerk::map;
 /// Columns of the text; only an address that is longer goes beyond.
 pub const WIDTH: usize = 100;
 /// Columns of the longest id.
-pub const ID_WIDTH: usize = 34;
+pub const ID_WIDTH: usize = 35;
 
 /// A rule and what was found.
 #[derive(Clone, Debug)]
@@ -185,7 +185,7 @@ fn payer(payer: Payer) -> &'static str {
 }
 
 /// Where titles begin.
-const INDENT: usize = 2 + 6 + 8 + ID_WIDTH + 1;
+const INDENT: usize = 2 + 6 + ID_WIDTH + 1;
 /// Where what was found begins.
 const DETAIL: usize = 8;
 const DETAIL_NAME: usize = 10;
@@ -198,10 +198,14 @@ fn lines(line: &Line) -> Vec<String> {
         Verdict::Skipped(_) => "skip",
         Verdict::NotApplicable(_) => "n/a",
     };
-    let title = format!("{} [{}]", rule.title, rule.doc.tag());
+    let level = match rule.level {
+        Level::Must => "",
+        Level::Should => "should: ",
+    };
+    let title = format!("{level}{} [{}]", rule.title, rule.doc.tag());
     let mut title = wrapped(&title, WIDTH - INDENT).into_iter();
     let first = title.next().unwrap_or_default();
-    let mut lines = vec![format!("  {word:<6}{:<8}{:<ID_WIDTH$} {first}", rule.level.as_str(), rule.id)];
+    let mut lines = vec![format!("  {word:<6}{:<ID_WIDTH$} {first}", rule.id)];
     lines.extend(title.map(|more| format!("{:INDENT$}{more}", "")));
     match verdict {
         Verdict::Pass => {}

@@ -19,4 +19,5 @@ mod receiver;
 mod refusals;
 mod scripts;
 mod server;
+mod stub;
 mod tidy;
