@@ -176,6 +176,10 @@ pub fn transaction(
     }
     let state = answer.state();
     book.judge(client, "answer.status", answer, "a status from the list", state.is_some());
+    if kind == Kind::Payment && answer.is_open() {
+        let none = body.get("payments").map(Tree::items).unwrap_or_default().is_empty();
+        book.judge(client, "payment.recurring.pending_no_items", answer, "no payments while it is open", none);
+    }
     if entry.external.is_none() {
         entry.external = external.map(str::to_owned);
     }

@@ -208,10 +208,11 @@ impl Endpoint for Door {
             return Ok(world.page(&method, id, &String::from_utf8_lossy(&body)));
         }
         let refund = path.strip_prefix("/api/Refund/");
+        let looks = method == "GET" && refund.is_some();
         if world.is(Mistake::Hangs) && refund.is_some_and(|id| !world.has(Kind::Refund, id)) {
             std::future::pending::<()>().await;
         }
-        if world.is(Mistake::Redirects) && method == "GET" && path.starts_with("/api/Payment/") {
+        if world.is(Mistake::Redirects) && looks {
             return Ok(Response::builder().status(StatusCode::FOUND).header("location", "/elsewhere").finish());
         }
         let (status, value) = match world.answer(&method, &path, &header, &body) {
@@ -229,7 +230,7 @@ impl Endpoint for Door {
             }
         };
         let mut shown = world.spoil(&path, value).to_string();
-        if world.is(Mistake::CutJson) && method == "GET" && path.starts_with("/api/Payment/") {
+        if world.is(Mistake::CutJson) && looks {
             shown.truncate(shown.len() / 2);
         }
         let status = StatusCode::from_u16(status).expect("a status");
@@ -543,7 +544,7 @@ impl World {
         }
         if tx.later {
             // Too late: it was told long ago.
-            (tx.later, tx.status) = (false, "Succeeded");
+            (tx.later, tx.status, tx.updated) = (false, "Succeeded", now);
         }
         Ok((200, shown))
     }

@@ -29,26 +29,26 @@ impl Run {
         }
         self.look_at_settings(&shown, &pairs);
 
-        let back = body(&pairs);
-        let put = self.ask(Ask::put(PATH, &back)).await?;
+        let put = self.ask(Ask::put(PATH, &body(&pairs))).await?;
         self.judge("settings.put_back", &put, "status 200", put.status() == 200 && put.is_ok());
         if put.is_ok() {
             self.look_at_flags(&put);
-            self.keeps("settings.put_back_keeps", &shown).await?;
         }
-        let wrapped = Tree::object([("merchantPspSettings", back.clone())]);
+        let (shown, pairs) = self.keeps("settings.put_back_keeps", (shown, pairs)).await?;
+
+        let wrapped = Tree::object([("merchantPspSettings", body(&pairs))]);
         let put = self.ask(Ask::put(PATH, &wrapped)).await?;
         self.judge("settings.put_wrapped", &put, "status 200", put.status() == 200 && put.is_ok());
-        self.keeps("settings.put_back_keeps", &shown).await?;
+        let (shown, pairs) = self.keeps("settings.put_back_keeps", (shown, pairs)).await?;
 
-        let mut more = pairs;
+        let mut more = pairs.clone();
         more.push((UNKNOWN_KEY.to_owned(), Tree::text("1")));
         let put = self.ask(Ask::put(PATH, &body(&more))).await?;
         let named = put.error().is_some_and(|told| told.message.contains(UNKNOWN_KEY));
         let expected = format!("status 4xx with an error that names {UNKNOWN_KEY}");
         self.judge("settings.unknown_key", &put, &expected, put.is_refusal() && named);
         if !put.is_success() {
-            self.keeps("settings.refusal_keeps", &shown).await?;
+            self.keeps("settings.refusal_keeps", (shown, pairs)).await?;
         }
         Ok(())
     }
@@ -90,17 +90,20 @@ impl Run {
         }
     }
 
-    /// GET shows what it showed before.
-    async fn keeps(&mut self, rule: &'static str, before: &Answer) -> Step {
+    /// GET shows what it showed before; what it shows now.
+    async fn keeps(&mut self, rule: &'static str, before: (Answer, Pairs)) -> Step<(Answer, Pairs)> {
         let after = self.ask(Ask::get(PATH)).await?;
-        let of = |answer: &Answer| answer.tree().and_then(pairs).map(sorted);
-        self.judge(rule, &after, "the settings as they were before", of(&after).is_some() && of(&after) == of(before));
-        Ok(())
+        let now = after.tree().filter(|_| after.is_ok()).and_then(pairs);
+        let same = now.as_deref().map(sorted) == Some(sorted(&before.1));
+        self.judge(rule, &after, &format!("the settings as they were before: {}", before.0.told()), same);
+        Ok(now.map_or(before, |now| (after, now)))
     }
 }
 
+type Pairs = Vec<(String, Tree)>;
+
 /// The settings of an answer.
-fn pairs(body: &Tree) -> Option<Vec<(String, Tree)>> {
+fn pairs(body: &Tree) -> Option<Pairs> {
     let list = match body.get("merchantSettings") {
         // A list that is empty is left out by some serialisers.
         None => return Some(Vec::new()),
@@ -115,9 +118,10 @@ fn pairs(body: &Tree) -> Option<Vec<(String, Tree)>> {
     list.iter().map(pair).collect()
 }
 
-fn sorted(mut pairs: Vec<(String, Tree)>) -> Vec<(String, String)> {
-    pairs.sort_by(|(one, _), (other, _)| one.cmp(other));
-    pairs.into_iter().map(|(key, value)| (key, value.to_string())).collect()
+fn sorted(pairs: &[(String, Tree)]) -> Vec<(&str, String)> {
+    let mut sorted: Vec<_> = pairs.iter().map(|(key, value)| (key.as_str(), value.to_string())).collect();
+    sorted.sort();
+    sorted
 }
 
 fn body(pairs: &[(String, Tree)]) -> Tree {
