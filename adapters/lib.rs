@@ -2,10 +2,12 @@
 //!
 //! In reading order:
 //! - [`port`] – what every adapter is written against: instructions, outcomes, reports, manifest, notices, wire.
+//! - [`pix_gateway`] – PIX of Brazil through a gateway: deposits, withdrawals, refunds.
 //! - [`sandbox`] – the scriptable provider built into Rialto; the adapter to copy when you add your own.
 //!
 //! [`registry`] is the one line an adapter needs beside its folder.
 
+pub mod pix_gateway;
 pub mod port;
 pub mod sandbox;
 
@@ -13,7 +15,7 @@ use port::Adapter;
 
 /// Every adapter this build speaks, in the order in which they are shown to people.
 pub fn registry() -> &'static [&'static dyn Adapter] {
-    &[&sandbox::Sandbox]
+    &[&sandbox::Sandbox, &pix_gateway::PixGateway]
 }
 
 /// The adapter called `name` (`manifest().name`), if this build has it.
@@ -70,6 +72,18 @@ mod tests {
         for adapter in registry() {
             assert_eq!(manifest_faults(*adapter), Vec::<String>::new(), "{}", adapter.manifest().name);
         }
+    }
+
+    #[test]
+    fn every_checker_knows_its_vendors_sample() {
+        for adapter in registry() {
+            if let Some(sample) = adapter.notice_sample() {
+                assert_eq!(sample.check(*adapter), Ok(()), "{}", adapter.manifest().name);
+            }
+        }
+        let sample = find("sandbox").and_then(|adapter| adapter.notice_sample()).expect("the sandbox has one");
+        let other = port::notice::NoticeSample { secret: "whsec_of_somebody_else", ..*sample };
+        assert!(other.check(&sandbox::Sandbox).is_err_and(|why| why.contains("is rejected")));
     }
 
     #[test]

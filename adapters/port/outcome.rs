@@ -28,8 +28,10 @@ pub enum FaultCause {
     TlsRefused,
     /// The time to send had passed, or the request could not be built.
     NotAttempted,
-    /// The PSP's documented "not accepted, nothing done" answer, such as 401 or 429.
+    /// The PSP's documented "not accepted, nothing done" answer, such as 429.
     NotAccepted,
+    /// The same, because it does not accept the credentials of our account: its documented 401.
+    AccountRefused,
     ConnectionLost,
     AnswerTimeout,
     /// The reply broke off, or is larger than we read.
@@ -48,6 +50,7 @@ impl FaultCause {
             FaultCause::TlsRefused => "tls_refused",
             FaultCause::NotAttempted => "not_attempted",
             FaultCause::NotAccepted => "not_accepted",
+            FaultCause::AccountRefused => "account_refused",
             FaultCause::ConnectionLost => "connection_lost",
             FaultCause::AnswerTimeout => "answer_timeout",
             FaultCause::AnswerCut => "answer_cut",
@@ -98,6 +101,28 @@ impl From<Fault> for Outcome {
             Sent::No => Outcome::NotSent(fault),
             Sent::Maybe => Outcome::Unknown(fault),
         }
+    }
+}
+
+/// Why an instruction must not be sent: something in it is wrong, and no PSP need be asked to know that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which part: `amount`, `currency`, `destination`, `name`, `email`, `phone` or `document`.
+    pub field: &'static str,
+    pub reason: Reason,
+    /// What is wrong with it, for whoever sent it: a fragment in lower case that does not repeat the value.
+    pub text: String,
+}
+
+impl Refusal {
+    pub fn new(field: &'static str, reason: Reason, text: impl Into<String>) -> Refusal {
+        Refusal { field, reason, text: text.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.text)
     }
 }
 

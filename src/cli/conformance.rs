@@ -10,7 +10,7 @@ use rialto_adapters::port::Secret;
 use crate::conformance::payer::Payer;
 use crate::conformance::{self, Limits, Options};
 
-#[derive(Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum ConformanceCommand {
     /// billwerk's External PSP Integration.
     ///

@@ -4,9 +4,12 @@
 //! ([`writer`]). Reading: plain statements on a pool of readers that cannot write.
 
 pub mod agreements;
+pub mod attention;
+pub mod bookings;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod find;
 pub mod forms;
 pub mod history;
 pub mod inbox;

@@ -6,11 +6,17 @@
 //! - [`dispatcher`] – events get their position, and deliveries are derived from them.
 //! - [`outbox`] – deliveries are attempted.
 //! - [`reconciler`] – transactions in doubt are looked up.
+//! - [`due`] – what has a time of its own is sent then.
 //! - [`expiry`] – intents past their time are ended.
+//! - [`accounts`] – accounts that a PSP refuses are tried out.
+//! - `lanes` – what they do at once.
 
+pub mod accounts;
 pub mod dispatcher;
+pub mod due;
 pub mod expiry;
 pub mod inbox;
+mod lanes;
 pub mod outbox;
 pub mod reconciler;
 
@@ -32,6 +38,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// The expiry worker's: nobody waits for it to the second.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
+
+/// The same for an account that has been refused for half an hour.
+const ACCOUNTS_TICK: Duration = Duration::from_secs(10);
 
 /// How long running work may go on after a stop was asked for.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -74,7 +83,17 @@ pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>)
         let reconciler = reconciler.clone();
         async move { reconciler.sweep().await }
     }));
+    let due = Arc::new(due::Due::new(engine.clone()));
+    tasks.spawn(every(engine.clone(), TICK, Arc::new(Notify::new()), stop.clone(), move |_| {
+        let due = due.clone();
+        async move { due.sweep().await }
+    }));
     let never = Arc::new(Notify::new());
+    let accounts = Arc::new(accounts::Accounts::default());
+    tasks.spawn(every(engine.clone(), ACCOUNTS_TICK, never.clone(), stop.clone(), move |engine| {
+        let accounts = accounts.clone();
+        async move { accounts.sweep(&engine).await }
+    }));
     tasks.spawn(every(engine.clone(), EXPIRY_TICK, never, stop.clone(), |engine| async move {
         expiry::sweep(&engine).await
     }));

@@ -19,5 +19,6 @@ mod receiver;
 mod refusals;
 mod scripts;
 mod server;
+mod stories;
 mod stub;
 mod tidy;
