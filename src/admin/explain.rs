@@ -97,6 +97,7 @@ pub struct CandidateItem {
 
 /// A notice without a transaction.
 #[derive(Clone, Debug, Object)]
+#[oai(rename = "ExplainedNotice")]
 pub struct NoticeItem {
     pub id: String,
     pub tenant_id: String,

@@ -1221,7 +1221,7 @@ const ANSWERS: &[Rule] = &[
         "lastUpdated: an older state does not replace a newer one",
         &[],
     ),
-    should("answer.last_updated_moves", "lastUpdated moves when the status does", Doc::Responses, "lastUpdated", &[]),
+    should("answer.last_updated_moves", "lastUpdated moves when it is decided, or decided anew", Doc::Responses, "lastUpdated", &[]),
     must("answer.state_stays", "What has ended stays as it ended", Doc::States, "blocked after an end", &[]),
 ];
 

@@ -203,11 +203,10 @@ fn history(book: &mut Book, client: &Client, entry: &mut Entry, answer: &Answer,
     };
     book.judge_as(client, "answer.last_updated", answer, &expected, text, forward);
     if let (Some(was), Some(now), Some(before), Some(stamp)) = (entry.state, state, entry.last_updated, stamp) {
-        if was != now {
+        let open = |status| matches!(status, Status::Initiated | Status::Pending);
+        if was != now && !(open(was) && open(now)) {
             let expected = format!("another lastUpdated than when it was {}", was.name());
             book.judge_as(client, "answer.last_updated_moves", answer, &expected, text, stamp != before);
-        } else {
-            book.pass("answer.last_updated_moves");
         }
     }
     if let (Some(was), Some(now)) = (entry.state, state) {
