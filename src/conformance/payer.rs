@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::client::{Client, NoReply};
+use super::client::{Client, NoReply, Page};
 
 /// Redirects followed before a page is given up.
 const HOPS_MAX: usize = 20;
@@ -56,9 +56,9 @@ pub enum Trouble {
 pub async fn press(client: &Client, page: &str, act: Act, home: &str, within: Duration) -> Result<String, Trouble> {
     let there = follow(client, page, within, |url| url.contains(SANDBOX_PAGE)).await?;
     let there = there.ok_or_else(|| Trouble::NotSandbox(page.to_owned()))?;
-    let pressed = client.press(&there, "choice", act.as_str()).await;
-    let pressed = pressed.map_err(|why| Trouble::DoesNotOpen(there.clone(), why.to_string()))?;
-    let back = pressed.location.and_then(|location| join(&there, &location));
+    open(client, &there).await?;
+    let pressed = went(&there, client.press(&there, "choice", act.as_str()).await)?;
+    let back = pressed.and_then(|location| join(&there, &location));
     let back = back.ok_or_else(|| Trouble::NoWayBack(there.clone()))?;
     if back.starts_with(home) {
         return Ok(back);
@@ -93,8 +93,12 @@ async fn follow(
 
 /// Where a page sends the browser, if anywhere.
 pub async fn open(client: &Client, url: &str) -> Result<Option<String>, Trouble> {
+    went(url, client.browse(url).await)
+}
+
+fn went(url: &str, page: Result<Page, NoReply>) -> Result<Option<String>, Trouble> {
     let trouble = |why: String| Trouble::DoesNotOpen(url.to_owned(), why);
-    let page = client.browse(url).await.map_err(|why: NoReply| trouble(why.to_string()))?;
+    let page = page.map_err(|why| trouble(why.to_string()))?;
     match page.status {
         200..400 => Ok(page.location),
         status => Err(trouble(format!("with status {status}"))),

@@ -399,7 +399,7 @@ const UNKNOWN: &[Rule] = &[
 const DEBIT: &[Rule] = &[
     must(
         "preauth.debit.succeeds",
-        "An account (Holder, IBAN) is accepted at once: Succeeded",
+        "An account (Holder, IBAN) is accepted without a page for the payer: Succeeded",
         Doc::PreauthFlow,
         "direct flow",
         &[Debit],
@@ -1221,7 +1221,13 @@ const ANSWERS: &[Rule] = &[
         "lastUpdated: an older state does not replace a newer one",
         &[],
     ),
-    should("answer.last_updated_moves", "lastUpdated moves when it is decided, or decided anew", Doc::Responses, "lastUpdated", &[]),
+    should(
+        "answer.last_updated_moves",
+        "lastUpdated moves when it is decided, or decided anew",
+        Doc::Responses,
+        "lastUpdated",
+        &[],
+    ),
     must("answer.state_stays", "What has ended stays as it ended", Doc::States, "blocked after an end", &[]),
 ];
 

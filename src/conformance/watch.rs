@@ -70,6 +70,7 @@ impl Ledger {
         let body = text(body.as_bytes()).ok();
         let body = body.and_then(|text| Tree::read(text.as_bytes()).ok());
         let id = body.as_ref().and_then(|body| body.get("transactionId")).and_then(Tree::as_text);
+        let id = id.filter(|id| !id.is_empty());
         if let (Some(kind), Some(id)) = (kind, id) {
             self.ids.insert(id.to_owned(), kind);
         }

@@ -63,6 +63,47 @@ pub enum Mistake {
     NeverRetries,
     TellsEachChange,
     TellsTooEarly,
+    OffersNothing,
+    UndescribedSetting,
+    PutRefused,
+    PutAnswersNothing,
+    WrappedNotTaken,
+    RefusedPutStores,
+    DebitReserves,
+    EmptyBearer,
+    RelativeUrl,
+    ZeroRefused,
+    CaptureBeforePayer,
+    PageGone,
+    NeverApproved,
+    ReservesLess,
+    NoPspId,
+    ExpiredAtOnce,
+    StoredRefused,
+    CancelsOnce,
+    CancelNeedsBody,
+    CancelsCaptured,
+    UnfinishedStays,
+    CancelRefused,
+    FinalizeFails,
+    OtherCodes,
+    WholeCaptureOnly,
+    CurrencyIgnored,
+    PaysNothing,
+    NotRefundable,
+    PendingPays,
+    DueTooEarly,
+    BadDateTaken,
+    ChargeRefused,
+    NoBookingDate,
+    RefundsDeclined,
+    NoticeOfStranger,
+    NoticeTellsToken,
+    NoticesWithoutEnd,
+    NegativeAmount,
+    StampStands,
+    StateComesBack,
+    DeclineIs400,
 }
 
 pub struct Stub {
@@ -226,7 +267,8 @@ impl Endpoint for Door {
                 if world.is(Mistake::ErrorsWithoutBody) && error.http == 404 {
                     return Ok(Response::builder().status(StatusCode::NOT_FOUND).finish());
                 }
-                (error.http, world.show_error(&error))
+                let http = if world.is(Mistake::DeclineIs400) && declined { 400 } else { error.http };
+                (http, world.show_error(&error))
             }
         };
         let mut shown = world.spoil(&path, value).to_string();
@@ -252,9 +294,11 @@ impl World {
     }
 
     fn show_error(&self, error: &Error) -> Value {
+        let plain = ["InvalidAmount", "InvalidCurrency", "AlreadyExecuted"].contains(&error.code);
+        let code = if plain && self.is(Mistake::OtherCodes) { "InvalidData" } else { error.code };
         let token = if self.is(Mistake::EchoesToken) { TOKEN } else { "" };
         json!({
-            "errorCode": error.code,
+            "errorCode": code,
             "errorMessage": format!("{} {token}", error.message),
             "receivedAt": error.at,
             "status": error.status,
@@ -268,6 +312,16 @@ impl World {
         }
         if self.is(Mistake::UnknownStatus) && path.starts_with("/api/Refund") && value["status"] == "Succeeded" {
             value["status"] = json!("Completed");
+        }
+        let state_is = |wanted: &str| value["status"] == wanted;
+        if self.is(Mistake::StateComesBack) && path.starts_with("/api/Refund/") && state_is("Succeeded") {
+            value["status"] = json!("Pending");
+        }
+        if self.is(Mistake::NegativeAmount) && value["refundableAmount"].is_number() {
+            value["refundableAmount"] = json!(-1);
+        }
+        if self.is(Mistake::StampStands) && value["lastUpdated"].is_string() {
+            value["lastUpdated"] = json!(time_of(7));
         }
         if self.is(Mistake::OtherId) && value["transactionId"].is_string() {
             value["transactionId"] = value["externalTransactionId"].clone();
@@ -294,14 +348,20 @@ impl World {
         // The id as it was sent, letter case and all.
         let id = path.trim_matches('/').split('/').nth(2).unwrap_or_default().to_owned();
         match (method, parts.as_slice()) {
-            ("GET", ["api", "integrationinfo"]) => Ok((200, info())),
+            ("GET", ["api", "integrationinfo"]) => Ok((200, self.info())),
             ("GET", ["api", "settings"]) => Ok((200, self.shown_settings())),
             ("PUT", ["api", "settings"]) => self.put_settings(&read?),
+            ("POST", ["api", "preauth", "finalize"])
+                if self.is(Mistake::FinalizeFails)
+                    && self.has(Kind::Preauth, &text(&read.clone()?, "transactionid")) =>
+            {
+                Err(refused(500, "InternalError", "not today"))
+            }
             ("POST", ["api", "preauth", "finalize"]) => self.show(Kind::Preauth, &text(&read?, "transactionid")),
             ("POST", ["api", "preauth"]) => self.create(Kind::Preauth, &read?),
             ("POST", ["api", "payment"]) => self.create(Kind::Payment, &read?),
             ("POST", ["api", "refund"]) => self.create(Kind::Refund, &read?),
-            ("POST", ["api", "preauth", _, "cancel"]) => self.cancel(&id),
+            ("POST", ["api", "preauth", _, "cancel"]) => self.cancel(&id, body.is_empty()),
             ("GET", ["api", "preauth", _]) => self.show(Kind::Preauth, &id),
             ("GET", ["api", "payment", _]) => self.show(Kind::Payment, &id),
             ("GET", ["api", "refund", _]) => self.show(Kind::Refund, &id),
@@ -331,7 +391,8 @@ impl World {
             value if self.is(Mistake::RoundsAmounts) && value == &json!(10.001) => Some(1_000),
             value => cents(value),
         };
-        let smallest = if kind == Kind::Preauth { 0 } else { 1 };
+        let from_0 = kind == Kind::Preauth && !self.is(Mistake::ZeroRefused);
+        let smallest = if from_0 { 0 } else { 1 };
         let amount = amount.filter(|amount| *amount >= smallest);
         let amount = amount.ok_or_else(|| refused(422, "InvalidAmount", "requestedAmount"))?;
         let currency = text(asked, "currency");
@@ -353,7 +414,8 @@ impl World {
             },
         };
         let due = asked["plannedexecutiondate"].as_str().map(str::to_owned);
-        if due.as_deref().is_some_and(|due| due.len() != 10 || due.split('-').count() != 3) {
+        let dated = due.as_deref().is_none_or(|due| due.len() == 10 && due.split('-').count() == 3);
+        if !dated && !self.is(Mistake::BadDateTaken) {
             return Err(invalid("plannedExecutionDate"));
         }
         // An amount is the same however it is written.
@@ -402,6 +464,7 @@ impl World {
         tx.status = "Succeeded";
         if !initial {
             let stored = self.state().means.get(&tx.agreement).copied();
+            let stored = stored.filter(|_| !self.is(Mistake::StoredRefused));
             stored.ok_or_else(|| refused(422, "InvalidPreconditions", "no means are stored"))?;
         } else if tx.debit {
             let bearer = &asked["paymentmeansreference"]["initialbearer"];
@@ -424,21 +487,26 @@ impl World {
                 let mut state = self.state();
                 let parent = state.txs.get_mut(&(Kind::Preauth, preauth.to_owned()));
                 let parent = parent.ok_or_else(|| refused(404, "InvalidPreconditions", "no such preauth"))?;
-                if parent.status != "Succeeded" || (parent.captured && !self.is(Mistake::CapturesTwice)) {
+                let ready = parent.status == "Succeeded" || self.is(Mistake::CaptureBeforePayer);
+                if !ready || (parent.captured && !self.is(Mistake::CapturesTwice)) {
                     return Err(precondition("not to be captured"));
                 }
-                if parent.currency != tx.currency {
+                if parent.currency != tx.currency && !self.is(Mistake::CurrencyIgnored) {
                     return Err(refused(422, "InvalidCurrency", "another currency"));
+                }
+                if self.is(Mistake::WholeCaptureOnly) && tx.amount < parent.amount {
+                    return Err(precondition("all or nothing"));
                 }
                 if tx.amount > parent.amount && !self.is(Mistake::CaptureAbove) {
                     return Err(refused(422, "InvalidAmount", "more than is reserved"));
                 }
                 // Who lets too much through takes nothing of it, so that the rest can still be looked at.
-                parent.captured = tx.amount <= parent.amount;
+                parent.captured = tx.amount <= parent.amount && parent.currency == tx.currency;
                 tx.parent = Some(preauth.to_owned());
             }
             None => {
                 let debit = self.state().means.get(&tx.agreement).copied();
+                let debit = debit.filter(|_| !self.is(Mistake::ChargeRefused));
                 tx.debit = debit.ok_or_else(|| precondition("no means are stored"))?;
             }
         }
@@ -459,11 +527,18 @@ impl World {
             let now = state.tick();
             let parent = state.txs.get_mut(&(Kind::Payment, payment.clone()));
             let parent = parent.ok_or_else(|| refused(404, "InvalidPreconditions", "no such payment"))?;
-            if parent.status != "Succeeded" {
+            if parent.status != "Succeeded" && !self.is(Mistake::RefundsDeclined) {
                 return Err(refused(422, "InvalidPreconditions", "nothing was paid"));
             }
             if parent.currency != tx.currency {
-                return Err(refused(422, "InvalidCurrency", "another currency"));
+                if !self.is(Mistake::CurrencyIgnored) {
+                    return Err(refused(422, "InvalidCurrency", "another currency"));
+                }
+                drop(state);
+                // Taken, and nothing given: so that the rest can still be looked at.
+                tx.status = "Succeeded";
+                self.keep(Kind::Refund, id, tx);
+                return Ok(());
             }
             let over = parent.refunded + tx.amount > parent.amount;
             if over && !self.is(Mistake::OverRefund) {
@@ -512,13 +587,22 @@ impl World {
         }
     }
 
-    fn cancel(&self, id: &str) -> Refused {
+    fn cancel(&self, id: &str, no_body: bool) -> Refused {
         let tx = self.state().txs.get(&(Kind::Preauth, id.to_owned())).cloned();
         let tx = tx.ok_or_else(|| refused(404, "InvalidPreconditions", "no such preauth"))?;
-        if tx.captured {
-            return Err(refused(422, "InvalidPreconditions", "it is captured"));
+        let again = tx.status == "Cancelled";
+        let no = match self.mistake {
+            Mistake::CancelsCaptured => false,
+            Mistake::CancelsOnce => tx.captured || again,
+            Mistake::CancelNeedsBody => tx.captured || no_body,
+            Mistake::UnfinishedStays => tx.captured || tx.status == "Pending",
+            Mistake::CancelRefused => true,
+            _ => tx.captured,
+        };
+        if no {
+            return Err(refused(422, "InvalidPreconditions", "not to be cancelled"));
         }
-        if tx.status != "Cancelled" && !self.is(Mistake::CancelForgotten) {
+        if !again && !self.is(Mistake::CancelForgotten) {
             self.change(Kind::Preauth, id, |tx| tx.status = "Cancelled");
         }
         Ok((200, json!({ "cancellationStatus": "Succeeded", "transactionId": id })))
@@ -559,48 +643,64 @@ impl World {
         let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
         put("transactionId", json!(id));
         put("externalTransactionId", json!(format!("ext-{}", tx.number)));
-        put("pspTransactionId", json!(format!("psp-{}", tx.number)));
+        if !self.is(Mistake::NoPspId) {
+            put("pspTransactionId", json!(format!("psp-{}", tx.number)));
+        }
         put("currency", json!(tx.currency));
         put("requestedAmount", major(tx.amount));
         put("lastUpdated", json!(time_of(tx.updated).replace('Z', zone)));
         put("status", json!(tx.status));
         let done = tx.status == "Succeeded";
         let bearer = match (tx.debit, self.is(Mistake::WholeCardNumber)) {
+            _ if self.is(Mistake::EmptyBearer) => json!({}),
             (true, _) => json!({ "Holder": "Ada", "IBAN": "DE89****3000", "MandateId": "m-1" }),
             (false, true) => json!({ "Holder": "Ada", "Pan": "4242 4242 4242 4242" }),
             (false, false) => json!({ "Holder": "Ada", "Last4": "4242" }),
         };
         match kind {
             Kind::Preauth => {
-                let reserves = done && !tx.debit;
+                let reserves = done && (!tx.debit || self.is(Mistake::DebitReserves));
+                let less = i64::from(reserves && tx.amount > 0 && self.is(Mistake::ReservesLess));
                 let early = tx.status == "Pending" && self.is(Mistake::ReservesBeforeThePayer);
-                put("authorizedAmount", major(if reserves || early { tx.amount } else { 0 }));
+                put("authorizedAmount", major(if reserves || early { tx.amount - less } else { 0 }));
                 if done {
                     put("bearer", bearer);
-                    put("expiresAt", json!("9999-12-31T23:59:59Z"));
+                    let year = if self.is(Mistake::ExpiredAtOnce) { 2020 } else { 9999 };
+                    put("expiresAt", json!(format!("{year}-12-31T23:59:59Z")));
                 }
                 if tx.status == "Pending" && !self.is(Mistake::NoRedirectUrl) {
-                    put("redirectUrl", json!(format!("{}/sandbox/pay/{id}", self.url)));
+                    put(
+                        "redirectUrl",
+                        json!(format!(
+                            "{}/sandbox/pay/{id}",
+                            if self.is(Mistake::RelativeUrl) { "" } else { &self.url }
+                        )),
+                    );
                 }
             }
             Kind::Payment => {
                 let paid = if done { tx.amount } else { 0 };
                 let item = json!({ "amount": major(tx.amount), "bookingDate": "2026-01-01", "externalItemId": "i-1" });
-                put("payments", if done { json!([item]) } else { json!([]) });
+                let shows = (done && !self.is(Mistake::PaysNothing)) || self.is(Mistake::PendingPays);
+                put("payments", if shows { json!([item]) } else { json!([]) });
                 put("chargebacks", json!([]));
                 put("refundedAmount", major(tx.refunded));
                 if self.is(Mistake::FloatDrift) && tx.refunded == 30 {
                     put("refundedAmount", serde_json::from_str("0.30000000000000004").expect("a number"));
                 }
-                put("refundableAmount", major((paid - tx.refunded).max(0)));
+                let left = if self.is(Mistake::NotRefundable) { 0 } else { (paid - tx.refunded).max(0) };
+                put("refundableAmount", major(left));
                 put("bearer", bearer);
                 if tx.debit && !self.is(Mistake::NoDueDate) {
-                    put("dueDate", json!(format!("{}T00:00:00Z", tx.due.as_deref().unwrap_or("2026-01-01"))));
+                    let due = tx.due.as_deref().filter(|_| !self.is(Mistake::DueTooEarly)).unwrap_or("2020-01-01");
+                    put("dueDate", json!(format!("{due}T00:00:00Z")));
                 }
             }
             Kind::Refund => {
                 put("refundedAmount", major(tx.amount));
-                put("bookingDate", json!("2026-01-01"));
+                if !self.is(Mistake::NoBookingDate) {
+                    put("bookingDate", json!("2026-01-01"));
+                }
             }
         }
         Value::Object(shown)
@@ -616,7 +716,11 @@ impl World {
     }
 
     fn put_settings(&self, body: &Value) -> Refused {
-        let body = if body["merchantpspsettings"].is_object() { &body["merchantpspsettings"] } else { body };
+        if self.is(Mistake::PutRefused) {
+            return Err(refused(422, "InvalidData", "never"));
+        }
+        let wrapped = body["merchantpspsettings"].is_object() && !self.is(Mistake::WrappedNotTaken);
+        let body = if wrapped { &body["merchantpspsettings"] } else { body };
         let list = body["merchantsettings"].as_array();
         let list = list.ok_or_else(|| refused(422, "InvalidData", "merchantSettings"))?;
         let mut state = self.state();
@@ -627,19 +731,28 @@ impl World {
                 Some((_, old)) if value != MASK => *old = value,
                 Some(_) => {}
                 None if self.is(Mistake::UnknownKeyTaken) => {}
-                None => return Err(refused(422, "InvalidData", &format!("{key} is not a setting"))),
+                None => {
+                    if self.is(Mistake::RefusedPutStores) {
+                        state.settings.pop();
+                    }
+                    return Err(refused(422, "InvalidData", &format!("{key} is not a setting")));
+                }
             }
         }
         if self.is(Mistake::PutBackLosesOne) {
             new.pop();
         }
         state.settings = new;
+        if self.is(Mistake::PutAnswersNothing) {
+            return Ok((200, json!({})));
+        }
         Ok((200, json!({ "isCreditCardValid": true, "isDebitValid": true, "isOnAccountValid": false })))
     }
 
     /// The PSP's page: a form with three buttons.
     fn page(self: &Arc<Self>, method: &str, id: &str, form: &str) -> Response {
         let tx = self.state().txs.get(&(Kind::Preauth, id.to_owned())).cloned();
+        let tx = tx.filter(|_| !self.is(Mistake::PageGone));
         let Some(tx) = tx else { return Response::builder().status(StatusCode::NOT_FOUND).finish() };
         if method == "GET" {
             return Response::builder().content_type("text/html").body("<form method=post>…</form>");
@@ -655,7 +768,9 @@ impl World {
         if status == "Succeeded" {
             self.state().means.insert(tx.agreement.clone(), false);
         }
-        self.change(Kind::Preauth, id, |tx| (tx.status, tx.error) = (status, error));
+        if status != "Succeeded" || !self.is(Mistake::NeverApproved) {
+            self.change(Kind::Preauth, id, |tx| (tx.status, tx.error) = (status, error));
+        }
         self.tell(Kind::Preauth, id);
         let back = if self.is(Mistake::ReturnsNowhere) { "https://shop.example/lost".to_owned() } else { back };
         Response::builder().status(StatusCode::SEE_OTHER).header("location", back).finish()
@@ -690,6 +805,10 @@ impl World {
             let taken = sent.is_ok_and(|answer| answer.status().is_success()) || self.is(Mistake::NeverRetries);
             let mut state = self.state();
             let Some(tx) = state.txs.get_mut(&(kind, id.to_owned())) else { return };
+            if taken && self.is(Mistake::NoticesWithoutEnd) && version < 20 {
+                tx.wanted += 1;
+                continue;
+            }
             if taken && (tx.wanted == version || self.is(Mistake::TellsEachChange)) {
                 tx.sending = false;
                 return;
@@ -704,18 +823,27 @@ impl World {
                 json!({ "transactionId": id, "type": if kind == Kind::Refund { 1 } else { 3 } })
             }
             Mistake::FatNotice => json!({ "transactionId": id, "type": kind as i64, "status": "Succeeded" }),
+            Mistake::NoticeOfStranger if kind == Kind::Refund => json!({ "transactionId": "stranger", "type": 3 }),
+            Mistake::NoticeTellsToken => json!({ "transactionId": id, "type": kind as i64, "token": TOKEN }),
             _ => json!({ "transactionId": id, "type": format!("{kind:?}") }),
         }
     }
-}
 
-fn info() -> Value {
-    let setting = |key: &str, required: bool| json!({ "displayName": key, "keyName": key, "required": required });
-    json!({
-        "creditCardMethodInfo": { "useCapturePreauth": true, "useCancelPreauth": true, "defaultPreauthAmount": 0 },
-        "debitMethodInfo": { "supportBackendPayments": true, "hasSupportInitialBearer": true },
-        "supportRefunds": true,
-        "hasSupportInitialBearer": true,
-        "merchantSettings": [setting("MerchantId", true), setting("ApiToken", true)],
-    })
+    fn info(&self) -> Value {
+        let setting = |key: &str| json!({ "displayName": key, "keyName": key, "required": true });
+        let settings = match self.is(Mistake::UndescribedSetting) {
+            true => json!([setting("MerchantId")]),
+            false => json!([setting("MerchantId"), setting("ApiToken")]),
+        };
+        if self.is(Mistake::OffersNothing) {
+            return json!({ "merchantSettings": settings });
+        }
+        json!({
+            "creditCardMethodInfo": { "useCapturePreauth": true, "useCancelPreauth": true, "defaultPreauthAmount": 0 },
+            "debitMethodInfo": { "supportBackendPayments": true, "hasSupportInitialBearer": true },
+            "supportRefunds": true,
+            "hasSupportInitialBearer": true,
+            "merchantSettings": settings,
+        })
+    }
 }
