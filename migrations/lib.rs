@@ -24,10 +24,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000001_leases::Migration),
             Box::new(m20261120_000002_sandbox_psp::Migration),
             Box::new(m20261121_000000_operators::Migration),
-            Box::new(m20261121_000008_bookings::Migration),
             Box::new(m20261121_000001_settings::Migration),
-            Box::new(m20261121_000004_means::Migration),
             Box::new(m20261121_000003_explain::Migration),
+            Box::new(m20261121_000004_means::Migration),
+            Box::new(m20261121_000008_bookings::Migration),
         ]
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
-//!   become of something. `conformance` – tries somebody else's server out, and needs nothing of ours.
+//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
+//!   waits for a person; `explain` – what has become of something.
+//! - `conformance` – tries somebody else's server out, and needs nothing of ours.
 
 mod args;
 mod conformance;
@@ -12,6 +13,7 @@ mod explain;
 mod operate;
 mod operators;
 mod serve;
+mod settings;
 mod setup;
 pub mod walkthrough;
 

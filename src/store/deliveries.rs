@@ -134,6 +134,7 @@ pub fn want(unit: &mut Unit, delivery: &Delivery) {
         OnConflict::columns([deliveries::Column::EndpointId, deliveries::Column::Subject])
             .value(deliveries::Column::Wanted, column(deliveries::Column::Wanted).add(1))
             .value(deliveries::Column::EventId, delivery.event_id)
+            .value(deliveries::Column::Body, delivery.body.clone())
             .value(deliveries::Column::Attempts, 0)
             .value(deliveries::Column::State, state)
             .value(deliveries::Column::NextAt, next_at)

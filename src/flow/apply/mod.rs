@@ -210,7 +210,9 @@ impl Engine {
             // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
             let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
             let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
-            if ours && (late || before.kind == Kind::Refund) {
+            if ours && late {
+                self.raise(unit, after, Some(Alert::LateMoney), now);
+            } else if ours && before.kind == Kind::Refund {
                 self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
@@ -358,7 +360,9 @@ impl Engine {
         if t.state == State::Succeeded && before.state != State::Succeeded && is_collected(intent, &t) {
             t.valid_until = Some(now.plus(COLLECTED_KEPT_FOR));
         }
-        t.look_at = self.next_look(before, &t, step, adapter, now);
+        // What a look-up itself contradicts is not found out by the next one: a person has to say.
+        let look_now = step.resend || (step.look_up && news.source != Source::Lookup);
+        t.look_at = if look_now { Some(now) } else { self.next_look(before, &t, adapter, now) };
         t
     }
 
@@ -367,13 +371,9 @@ impl Engine {
         &self,
         before: &Transaction,
         after: &Transaction,
-        step: &Step,
         adapter: &dyn Adapter,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if step.look_up || step.resend {
-            return Some(now);
-        }
         match after.state {
             State::Created if after.not_before.is_some() => {
                 let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
@@ -444,3 +444,6 @@ fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,
     }
 }
+
+#[cfg(test)]
+mod tests;
