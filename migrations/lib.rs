@@ -13,6 +13,7 @@ mod m20261121_000000_operators;
 mod m20261121_000001_settings;
 mod m20261121_000003_explain;
 mod m20261121_000004_means;
+mod m20261121_000005_observe;
 mod m20261121_000008_bookings;
 
 pub struct Migrator;
@@ -27,6 +28,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000001_settings::Migration),
             Box::new(m20261121_000003_explain::Migration),
             Box::new(m20261121_000004_means::Migration),
+            Box::new(m20261121_000005_observe::Migration),
             Box::new(m20261121_000008_bookings::Migration),
         ]
     }

@@ -77,7 +77,7 @@ impl Engine {
         self.tell(&mut unit, intent, Some(main), EventType::Expired, None);
         match self.store.run(unit).await? {
             Ok(()) => {
-                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, trace = intent.trace, "expired");
                 if main.state == State::Created {
                     // Never to be sent now, which is for the sender to say.
                     self.spawn_submit(main.tenant_id, main.id);

@@ -129,6 +129,8 @@ async fn derive(
             next_at: Some(now),
             give_up_at: now.plus(engine.clock.wait(give_up_after)),
             created_at: now,
+            trace: intent.trace.clone(),
+            intent_id: Some(intent.id),
         },
     );
     Ok(())

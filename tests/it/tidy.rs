@@ -55,7 +55,7 @@ fn floor(module: &str) -> Option<u8> {
         "contracts" | "hooks" | "workers" | "admin" | "console" | "psp" => 4,
         "flow" | "profiles" | "pages" => 3,
         "store" | "wire" => 2,
-        "core" | "http" | "config" | "clock" | "telemetry" => 1,
+        "core" | "http" | "config" | "clock" | "telemetry" | "metrics" => 1,
         _ => return None,
     })
 }

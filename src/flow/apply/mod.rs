@@ -11,12 +11,13 @@ mod record;
 
 use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
 use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_PAUSE};
-use super::{Engine, FlowError, Known};
+use super::{Engine, FlowError, Known, work};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
@@ -24,6 +25,7 @@ use crate::core::intent::{self, ClosedBy, IntentKind, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Step, step};
 use crate::core::transaction::{State, View};
+use crate::metrics;
 use crate::store::Unit;
 use crate::store::history::{self, MovementKind, Source, StoredExchange};
 use crate::store::inbox;
@@ -81,7 +83,12 @@ impl Engine {
     }
 
     /// As [`Engine::learn`], from a row that was read or written a moment ago.
-    pub(super) async fn learn_of(&self, mut known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
+    pub(super) async fn learn_of(&self, known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
+        let span = work!("apply", known.intent);
+        self.step_by(known, news).instrument(span).await
+    }
+
+    async fn step_by(&self, mut known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
         let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
             let Known { t: before, intent, .. } = &known;
@@ -92,6 +99,9 @@ impl Engine {
             match self.store.run(unit).await? {
                 Ok(()) => {
                     self.log(before, &after, &step, &news);
+                    if after.state != before.state {
+                        metrics::TRANSACTIONS.add([adapter.manifest().name, after.kind.as_str(), after.state.name()]);
+                    }
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
