@@ -9,9 +9,11 @@ use crate::contracts::billwerk::dto::PaymentErrorCode as Code;
 /// A way to make a right request wrong.
 type Spoil = fn(Tree) -> Tree;
 
-/// The code that fits, if there is one.
-const AMOUNT: Option<(&str, Code)> = Some(("refusal.amount_code", Code::InvalidAmount));
-const CURRENCY: Option<(&str, Code)> = Some(("refusal.currency_code", Code::InvalidCurrency));
+/// The code that fits, if there is one, with the rule that says so.
+type Fitting = Option<(&'static str, Code)>;
+
+const AMOUNT: Fitting = Some(("refusal.amount_code", Code::InvalidAmount));
+const CURRENCY: Fitting = Some(("refusal.currency_code", Code::InvalidCurrency));
 
 const ALL: &[Kind] = &[Kind::Preauth, Kind::Payment, Kind::Refund];
 /// A preauth may be over nothing.
@@ -19,7 +21,7 @@ const MOVING: &[Kind] = &[Kind::Payment, Kind::Refund];
 const WITH_ROLE: &[Kind] = &[Kind::Preauth, Kind::Payment];
 
 /// Rule, the code that fits, what is spoiled by it, and how.
-const SPOILED: &[(&str, Option<(&str, Code)>, &[Kind], Spoil)] = &[
+const SPOILED: &[(&str, Fitting, &[Kind], Spoil)] = &[
     ("refusal.negative_amount", AMOUNT, ALL, |b| b.with("requestedAmount", Tree::number("-10.00"))),
     ("refusal.zero_amount", AMOUNT, MOVING, |b| b.with("requestedAmount", Tree::number("0"))),
     ("refusal.too_precise", AMOUNT, ALL, |b| b.with("requestedAmount", Tree::number("10.001"))),
