@@ -65,6 +65,7 @@ pub const POLICIES: &[Policy] = &[
     for_ever("transactions", "money may come back at any time"),
     for_ever("facts", "the history of every transaction"),
     for_ever("movements", "the books; the same movement must not be booked twice"),
+    for_ever("bookings", "which payment took what was collected"),
     for_ever("audit", "who did what; few rows"),
     days("exchanges", "of transactions that have ended", 90, over::exchanges, "disputes with a PSP come within weeks"),
     days("notices", "done or ignored", 90, over::read_notices, "what they said is in the facts"),
