@@ -3,15 +3,18 @@
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
 //!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
-//!   waits for a person; `explain` – what has become of something.
+//!   waits for a person; `explain` – what has become of something; `doctor` – whether all is well. `page` – text that fits a
+//!   terminal.
 //! - `conformance` – tries somebody else's server out, and needs nothing of ours.
 
 mod args;
 mod conformance;
+mod doctor;
 mod door;
 mod explain;
 mod operate;
 mod operators;
+mod page;
 mod serve;
 mod settings;
 mod setup;
@@ -57,7 +60,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Conformance { command } = &cli.command {
         return conformance::run(cli.json, command.clone()).await;
     }
-    let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
+    let loaded = Config::load(cli.config.as_deref(), std::env::vars_os());
+    let config = match (&cli.command, loaded) {
+        // What is wrong with the settings is the first thing that the doctor finds.
+        (Command::Doctor, Err(errors)) => return doctor::unreadable(cli.json, &errors),
+        (_, loaded) => loaded?,
+    };
     let serves = matches!(cli.command, Command::Serve { .. });
     let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
@@ -78,6 +86,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Notice { command } => operate::notice(&config, cli.json, command).await,
         Command::Replay { id } => operate::replay(&config, cli.json, id).await,
         Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
+        Command::Doctor => doctor::run(&config, cli.json).await,
         Command::Conformance { .. } | Command::Openapi { .. } => Ok(()),
     }
 }

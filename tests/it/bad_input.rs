@@ -260,9 +260,9 @@ async fn a_wrong_preauth_is_refused_and_blocks_nothing() {
             ),
             wrong(
                 "means from elsewhere",
-                with(&right, "/migrationToken", json!("x")),
+                with(&right, "/migrationToken", json!("x".repeat(2_001))),
                 422,
-                INVALID_PRECONDITIONS,
+                INVALID_DATA,
                 "migrationToken",
             ),
             wrong(

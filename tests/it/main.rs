@@ -8,6 +8,8 @@ mod cli;
 mod conformance;
 mod crash;
 mod docs;
+mod doctor;
+mod explain;
 mod flows;
 mod fuzz;
 mod hooks;

@@ -30,6 +30,9 @@ const CHARGES: &[(&str, u16, &str, usize)] = &[
     ("51", 200, "Succeeded", 1),
 ];
 
+/// Scripts that run beside each other.
+const AT_ONCE: usize = 7;
+
 /// Script 42 takes the means away from all that come after it, so it has an agreement of its own.
 const REVOKES: (&str, u16, &str, usize) = ("42", 200, "Succeeded", 1);
 
@@ -61,7 +64,12 @@ async fn every_script_of_a_charge_ends_right() {
                 assert_eq!(server.charges_at_psp(&id).await, *charges, "charges of script {script}");
             }
         });
-        futures_util::future::join_all(runs).await;
+        let mut runs: Vec<_> = runs.collect();
+        // All at once would be a test of the machine: what is not sent within a second is given up.
+        while !runs.is_empty() {
+            let some = runs.split_off(runs.len().saturating_sub(AT_ONCE));
+            futures_util::future::join_all(some).await;
+        }
         server.quiet().await;
     })
     .await;
