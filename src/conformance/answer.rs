@@ -29,6 +29,15 @@ pub struct Told {
     pub status: Status,
 }
 
+/// Codes that make the platform switch the PSP off for the merchant.
+const SWITCH_OFF: [&str; 2] = ["LoginError", "PermissionDenied"];
+
+impl Told {
+    pub fn switches_off(&self) -> bool {
+        SWITCH_OFF.contains(&self.code.name())
+    }
+}
+
 impl Answer {
     /// 0 where nothing came.
     pub fn status(&self) -> u16 {

@@ -120,8 +120,7 @@ fn error(book: &mut Book, client: &Client, answer: &Answer) {
     let ended = matches!(known, Some(Status::Failed | Status::Cancelled | Status::Expired));
     judge("error.status", "status Failed, Cancelled or Expired", status.is_none() || ended);
     judge("error.message", "an errorMessage", !told.message.trim().is_empty());
-    let off = matches!(told.code, Code::LoginError | Code::PermissionDenied);
-    judge("error.never_switches_off", "a code that does not switch the PSP off", !off);
+    judge("error.never_switches_off", "a code that does not switch the PSP off", !told.switches_off());
     let declined =
         [Code::BearerInvalid, Code::BearerExpired, Code::InsufficientBalance, Code::Rejected].contains(&told.code);
     if declined {

@@ -4,7 +4,6 @@ use super::{Run, Step};
 use crate::conformance::client::{Ask, Proof};
 use crate::conformance::tree::Tree;
 use crate::conformance::watch::Kind;
-use crate::contracts::billwerk::dto::PaymentErrorCode as Code;
 
 impl Run {
     pub(super) async fn access(&mut self) -> Step {
@@ -12,7 +11,7 @@ impl Run {
         for (rule, proof) in [("auth.no_token", Proof::None), ("auth.wrong_token", Proof::Wrong)] {
             let answer = self.ask(Ask::get(&path).by(proof)).await?;
             self.judge(rule, &answer, "status 401", answer.status() == 401);
-            let off = answer.has_code(Code::LoginError) || answer.has_code(Code::PermissionDenied);
+            let off = answer.error().is_some_and(|told| told.switches_off());
             if answer.got.is_ok() {
                 self.judge("auth.no_login_error", &answer, "a code that does not switch the PSP off", !off);
             }
