@@ -388,7 +388,8 @@ mod tests {
         }
         let new = as_map(&[("api_key", "new"), ("webhook_secret", "other"), ("scripted", "on")]);
         assert_eq!(filled(&[("api_key", " new\n"), ("webhook_secret", "other")]), Ok(new));
-        let rows: &[(&[(&str, &str)], &str, &str)] = &[
+        type Row = (&'static [(&'static str, &'static str)], &'static str, &'static str);
+        let rows: &[Row] = &[
             (&[("colour", "red")], "colour", "unknown setting; Sandbox has api_key, webhook_secret"),
             (&[("scripted", "off")], "scripted", "unknown setting; Sandbox has api_key, webhook_secret"),
             (&[("api_key", "a"), ("Api_Key", "b")], "api_key", "is given twice"),

@@ -352,7 +352,7 @@ impl Operation for Asks {
 
 /// A [`Failure`] on its way out, documented with the statuses of its operation.
 pub struct Refusal<O> {
-    failure: Failure,
+    failure: Box<Failure>,
     now: Timestamp,
     style: Style,
     of: PhantomData<O>,
@@ -360,7 +360,7 @@ pub struct Refusal<O> {
 
 impl<O> Refusal<O> {
     pub fn new(failure: Failure, now: Timestamp, style: Style) -> Refusal<O> {
-        Refusal { failure, now, style, of: PhantomData }
+        Refusal { failure: Box::new(failure), now, style, of: PhantomData }
     }
 }
 
