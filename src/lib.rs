@@ -18,6 +18,7 @@
 //! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry, accounts, retention |
 //! | 4 | [`psp`] | the PSP we play: the sandbox |
 //! | 4 | [`admin`] | what the command line needs beside a running server |
+//! | 5 | [`conformance`] | a contract's rules, tried out on anybody's server that claims to speak it |
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |
 
 pub mod admin;
@@ -25,6 +26,7 @@ pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod conformance;
 pub mod contracts;
 pub mod core;
 pub mod flow;

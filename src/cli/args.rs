@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 
+use super::conformance::ConformanceCommand;
 use super::settings::{ConnectionRefused, ConnectionSet, KeySet, TenantSet, WhichKey};
 use crate::http::amount::Amount;
 
@@ -150,6 +151,11 @@ pub enum Command {
         /// Write DIR/CONTRACT.json instead of printing.
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+    },
+    /// Try a server out against every known rule of a contract.
+    Conformance {
+        #[command(subcommand)]
+        command: ConformanceCommand,
     },
 }
 
@@ -399,6 +405,7 @@ mod tests {
             format!("notice drop {ID} --why x"),
             format!("replay {ID}"),
             "openapi".to_owned(),
+            "conformance billwerk --url http://127.0.0.1:8080 --token t --payer prompt --only refund --json".to_owned(),
             "openapi billwerk --out openapi".to_owned(),
         ];
         for line in rows {
@@ -443,6 +450,8 @@ mod tests {
             ("notice list --state odd", "unmatched"),
             ("notice match 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "TRANSACTION"),
             ("replay x", "NOTICE"),
+            ("conformance billwerk --token t", "--url"),
+            ("conformance billwerk --url x --token t --payer me", "sandbox"),
         ];
         for (line, expected) in rows {
             let error = parse(line).expect_err(line).to_string();

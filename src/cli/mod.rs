@@ -5,8 +5,10 @@
 //!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
 //!   waits for a person; `explain` – what has become of something; `doctor` – whether all is well. `page` – text that fits a
 //!   terminal.
+//! - `conformance` – tries somebody else's server out, and needs nothing of ours.
 
 mod args;
+mod conformance;
 mod doctor;
 mod door;
 mod explain;
@@ -54,6 +56,10 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi { contract, out } = &cli.command {
         return openapi(contract.as_deref(), out.as_deref());
     }
+    // And nothing of ours is needed to try somebody else's server out.
+    if let Command::Conformance { command } = &cli.command {
+        return conformance::run(cli.json, command.clone()).await;
+    }
     let loaded = Config::load(cli.config.as_deref(), std::env::vars_os());
     let config = match (&cli.command, loaded) {
         // What is wrong with the settings is the first thing that the doctor finds.
@@ -81,7 +87,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Replay { id } => operate::replay(&config, cli.json, id).await,
         Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
         Command::Doctor => doctor::run(&config, cli.json).await,
-        Command::Openapi { .. } => Ok(()),
+        Command::Conformance { .. } | Command::Openapi { .. } => Ok(()),
     }
 }
 

@@ -540,9 +540,12 @@ fn unattended_checks(unattended: &Unattended, now: Timestamp) -> Vec<Check> {
 #[cfg(test)]
 mod tests {
     use rialto_adapters::port::manifest::MethodName;
-    use rialto_adapters::port::{FaultCause, Kind, Reason};
+    use rialto_adapters::port::wire::Deadlines;
+    use rialto_adapters::port::{FaultCause, Kind, Reason, Reply, Request, Wire};
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::store::testing::{databases, fresh_url};
 
     const NOW: Timestamp = Timestamp(1_700_000_000_000);
     const DAY: Duration = Duration::from_hours(24);
@@ -639,6 +642,36 @@ mod tests {
         assert!(!is_outside("https://sandbox.rialto.internal/v1") && !is_outside("nonsense"));
         for adapter in rialto_adapters::registry() {
             assert_eq!(sample_check(*adapter).grade, Grade::Ok, "{}", adapter.manifest().name);
+        }
+    }
+
+    /// Nobody is there.
+    struct NoWire;
+
+    #[async_trait::async_trait]
+    impl Wire for NoWire {
+        async fn send(&self, _: Request, _: Deadlines) -> Result<Reply, Fault> {
+            Err(Fault::not_sent(FaultCause::ConnectionRefused, "nobody listens"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_psp_that_cannot_be_reached_is_the_only_thing_that_fails() {
+        for kind in databases() {
+            let database = fresh_url(kind);
+            let store = database.store(Clock::default()).await.expect("a store");
+            let engine = Engine::new(store, Arc::new(NoWire), "http://here");
+            let tenant = engine.add_tenant("Shop", true).await.expect("a tenant").id;
+            let settings = [("api_key", "secret-1"), ("webhook_secret", "secret-2")];
+            let settings = settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+            let connection =
+                engine.add_connection(tenant, "sandbox", true, settings, true).await.expect("a connection").id;
+            let checks = engine.examine().await;
+            let failed: Vec<&Check> = checks.iter().filter(|check| check.grade == Grade::Fail).collect();
+            let [check] = failed.as_slice() else { panic!("{checks:#?}") };
+            assert_eq!(check.of, Some(format!("sandbox of Shop ({connection})")));
+            assert!(check.found.contains("connection_refused: nobody listens"), "{}", check.found);
+            assert!(!format!("{checks:?}").contains("secret-"));
         }
     }
 }

@@ -122,7 +122,9 @@ impl Billwerk {
         }
         let (intent, main) = (&intent, &main);
         let status = self.told(main, status(intent, main, CancelledBy::Payer)).await?;
-        let paid = main.state == State::Succeeded;
+        // Read a moment apart, the transaction may be ahead of its intent: then all of it is told next time.
+        let decided = intent.state != IntentState::Open;
+        let paid = decided && main.state == State::Succeeded;
         let returned = self.returned(intent, main).await?;
         let booked = (main.intent_id != intent.id).then_some(intent.amount);
         Ok(PaymentResponseDto {
@@ -135,7 +137,7 @@ impl Billwerk {
             status,
             payments: movements
                 .iter()
-                .filter(|m| m.kind == MovementKind::Paid)
+                .filter(|m| decided && m.kind == MovementKind::Paid)
                 .map(|movement| payment_item(movement, booked))
                 .collect(),
             chargebacks: standing_chargebacks(&movements).iter().map(chargeback).collect(),

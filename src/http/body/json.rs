@@ -10,7 +10,7 @@ const DEPTH_MAX: usize = 32;
 
 /// A JSON value as it was written.
 #[derive(Debug, PartialEq)]
-pub(super) enum Json<'a> {
+pub enum Json<'a> {
     Null,
     Bool(bool),
     Number(&'a str),
@@ -34,7 +34,7 @@ impl Json<'_> {
 }
 
 /// The document as text: no byte order mark, no trailing commas. The error says what is wrong.
-pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
+pub fn text(bytes: &[u8]) -> Result<String, String> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut bytes = bytes.to_vec();
     blank_trailing_commas(&mut bytes);
@@ -42,7 +42,7 @@ pub(super) fn text(bytes: &[u8]) -> Result<String, String> {
 }
 
 /// Reads a whole document. The error says what is wrong and where.
-pub(super) fn parse(text: &str) -> Result<Json<'_>, String> {
+pub fn parse(text: &str) -> Result<Json<'_>, String> {
     if text.trim_ascii().is_empty() {
         return Err("the body is empty".to_owned());
     }

@@ -26,6 +26,7 @@ use poem_openapi::registry::{MetaMediaType, MetaRequest, MetaResponse, MetaRespo
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ApiResponse, ExtractParamOptions};
 
+pub use json::{Json, parse, text};
 pub use read::read;
 pub use shape::remember_codes;
 pub use write::{Case, Enums, Style, render};
