@@ -66,6 +66,8 @@ impl Engine {
             if manifest.capability(Kind::Release, main.method, main.amount.currency).is_some() {
                 let rest = Money::new(main.counters.available_to_release(), main.amount.currency);
                 let child = self.new_transaction(intent, Kind::Release, Some(main), manifest.name, rest)?;
+                // Nobody waits for it, and a PSP that is away for an hour shall not keep the payer's money for days.
+                let child = self.scheduled(child, now);
                 transactions::reserve(&mut unit, main, Verb::Release, rest.minor);
                 transactions::insert(&mut unit, &child);
                 release = Some(child);

@@ -294,6 +294,7 @@ impl Engine {
         let amount = Money::new(left, parent.amount.currency);
         let name = adapter.manifest().name;
         let release = self.new_transaction(&parent_intent, Kind::Release, Some(&parent), name, amount)?;
+        let release = self.scheduled(release, self.clock.now());
         tracing::info!(transaction = %parent.id, %amount, "releasing what was not captured");
         Ok(Some(Rest { parent, release }))
     }
