@@ -4,6 +4,7 @@ use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
 use super::collect::{can_give_back, is_collected};
+use super::inquire::Asked;
 use super::{Engine, FlowError};
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
@@ -70,10 +71,13 @@ impl Engine {
                 return Ok(None);
             }
         }
-        self.inquire(main).await?;
+        let asked = self.inquire(main).await?;
         let Some(now) = self.store.transaction(main.tenant_id, main.id).await? else { return Ok(None) };
         if !matches!(now.state, State::Pending(_)) {
             return Ok(None);
+        }
+        if asked == Asked::NotNow {
+            return Ok(Some(Cancelled::NotPossible));
         }
         self.close(&now, None).await?;
         let after = self.store.intent(intent.tenant_id, intent.id).await?;

@@ -27,17 +27,18 @@ impl Engine {
         let asked = if held { Asked::Answered } else { self.inquire(&main).await? };
         let Some((intent, main)) = self.main_of(tenant, id).await? else { return Ok(()) };
         if matches!(main.state, State::Pending(_)) {
+            // Nobody has answered, or somebody else is asking: it may have been paid, and a paid answer wins.
+            if asked == Asked::NotNow {
+                return self.expire_later(&intent, true).await;
+            }
             self.close(&main, Some(ClosedBy::Expired)).await?;
         }
         let Some((intent, main)) = self.main_of(tenant, id).await?.or(Some((intent, main))) else { return Ok(()) };
         let mut all: Vec<(Kind, State)> =
             self.store.transactions_of(tenant, id).await?.iter().map(|t| (t.kind, t.state)).collect();
         all.extend(self.store.transactions_under(tenant, main.id).await?.iter().map(|t| (t.kind, t.state)));
-        // Nobody has answered, and it may have been paid: told later, a no would have to be taken back.
-        let in_the_dark = asked == Asked::NotNow && matches!(main.state, State::Pending(_));
         match intent.state {
             IntentState::Done if is_collected(&intent, &main) => self.expire_collected(&intent, &main).await,
-            IntentState::Open if in_the_dark => self.expire_later(&intent, true).await,
             IntentState::Open | IntentState::Done if may_close(intent.kind, intent.state, &all) => {
                 self.close_as_expired(&intent, &main).await
             }
