@@ -95,7 +95,7 @@ async fn an_expired_preauth_is_paid_late() {
         let path = format!("/api/Preauth/{id}");
         let (_, body) = bw.get_until(&path, "expired", |(status, _)| *status == 422).await;
         assert_eq!(body["Status"], json!(EXPIRED), "{body}");
-        server.receiver.wait_for("the expiry's notice", |got| told(got, &id, 1) == 1).await;
+        server.receiver.wait_for("the expiry's notice", |got| told(got, &id, 1) >= 1).await;
 
         let (status, _, _) = bw.press(&page, "choice", "approve").await;
         assert_eq!(status, 303);
@@ -434,7 +434,7 @@ async fn the_second_card_is_accepted() {
         let path = format!("/api/Preauth/{id}");
         let (_, body) = bw.get_until(&path, "declined", |(status, _)| *status == 422).await;
         assert_eq!(body["Status"], json!(FAILED), "{body}");
-        server.receiver.wait_for("the decline's notice", |got| told(got, &id, 1) == 1).await;
+        server.receiver.wait_for("the decline's notice", |got| told(got, &id, 1) >= 1).await;
 
         let (status, location, _) = bw.press(&page, "choice", "approve").await;
         assert_eq!(status, 303);
