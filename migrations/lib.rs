@@ -11,6 +11,7 @@ mod m20261120_000001_leases;
 mod m20261120_000002_sandbox_psp;
 mod m20261121_000000_operators;
 mod m20261121_000001_settings;
+mod m20261121_000006_pix_simulator;
 mod m20261121_000008_bookings;
 
 pub struct Migrator;
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000000_operators::Migration),
             Box::new(m20261121_000008_bookings::Migration),
             Box::new(m20261121_000001_settings::Migration),
+            Box::new(m20261121_000006_pix_simulator::Migration),
         ]
     }
 }

@@ -99,6 +99,7 @@ pub static MANIFEST: Manifest = Manifest {
     notices: NoticeRule { authenticity: Authenticity::Signed, accepted_status: 200 },
     can_close: false,
     schedules_debits: false,
+    mandate_reference: None,
     // Told by headers only, without figures.
     budget: None,
     answer_within: Duration::from_secs(15),

@@ -1,3 +1,4 @@
 //! The PSPs we play.
 
 pub mod sandbox;
+pub mod simulator;

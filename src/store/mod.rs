@@ -17,6 +17,7 @@ mod lease;
 mod open;
 pub mod operators;
 pub mod sandbox_psp;
+pub mod simulator;
 mod sql;
 pub mod tenants;
 #[doc(hidden)]
