@@ -100,6 +100,7 @@ pub static MANIFEST: Manifest = Manifest {
     can_close: false,
     schedules_debits: false,
     mandate_reference: None,
+    takes_over_means: false,
     // Told by headers only, without figures.
     budget: None,
     answer_within: Duration::from_secs(15),

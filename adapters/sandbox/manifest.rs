@@ -103,6 +103,7 @@ pub static MANIFEST: Manifest = Manifest {
     schedules_debits: false,
     // The length that SEPA allows.
     mandate_reference: Some(MandateReferenceRule { max_length: 35, lower_case: true }),
+    takes_over_means: true,
     budget: None,
     // Longer than the slow answer of script 51, which is to be received.
     answer_within: Duration::from_secs(20),

@@ -106,6 +106,10 @@ pub fn report(told: &Transaction) -> Result<Report, &'static str> {
     let mut report = Report::new(kind, verdict(told), references(kind, told));
     report.amount = Some(Money::new(told.amount, currency));
     report.fee = told.fee.map(|minor| Money::new(minor, currency));
+    report.reason = match kind {
+        ReportKind::Chargeback | ReportKind::MeansRevoked => told.reason.as_deref().map(|word| reason(Some(word))),
+        ReportKind::Of(_) | ReportKind::Return | ReportKind::ChargebackReversed | ReportKind::Dispute { .. } => None,
+    };
     report.movement = told.movement_id.clone().map(Movement);
     report.occurred_at = Some(Timestamp(told.occurred_at));
     report.valid_until = told.valid_until.map(Timestamp);
@@ -202,6 +206,8 @@ fn means(told: &MeansStored) -> StoredMeans {
         ("Country", &told.country),
         ("IBAN", &told.masked_iban),
         ("MandateReference", &told.mandate_reference),
+        ("MandateSignatureDate", &told.mandate_signature_date),
+        ("CreditorId", &told.creditor_id),
     ];
     let shown: Bearer = shown.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
     StoredMeans { token: Secret::new(told.token.clone()), shown }

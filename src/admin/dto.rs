@@ -1,4 +1,6 @@
-//! Bodies of the admin API: set-up, and operators with their audit.
+//! Bodies of the admin API: set-up, and operators with their audit. [`operate`] – what waits for a person.
+
+pub(super) mod operate;
 
 use std::collections::HashMap;
 

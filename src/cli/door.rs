@@ -68,11 +68,15 @@ impl Door {
     }
 
     pub async fn post(&self, path: &str, body: &Value) -> anyhow::Result<Value> {
-        self.ask(Method::Post, path, Some(body)).await
+        self.post_text(path, body.to_string()).await
     }
 
-    pub async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Value> {
-        let body = body.map(Value::to_string).unwrap_or_default();
+    /// A body whose numbers are to keep their digits.
+    pub async fn post_text(&self, path: &str, body: String) -> anyhow::Result<Value> {
+        self.ask(Method::Post, path, body).await
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: String) -> anyhow::Result<Value> {
         let (status, text) = match &self.place {
             Place::Here { service, .. } => self.ask_here(service, method, path, body).await?,
             Place::There { wire, base } => self.ask_there(wire, base, method, path, body).await?,
@@ -93,7 +97,7 @@ impl Door {
 
     /// The answer to a GET.
     pub async fn get(&self, path: &str) -> anyhow::Result<Value> {
-        self.ask(Method::Get, path, None).await
+        self.ask(Method::Get, path, String::new()).await
     }
 
     async fn ask_here(
@@ -173,4 +177,11 @@ pub(super) fn date(at_ms: i64) -> String {
     let format = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]Z");
     let at = OffsetDateTime::from_unix_timestamp(at_ms.div_euclid(1000)).ok();
     at.and_then(|at| at.format(format).ok()).unwrap_or_else(|| at_ms.to_string())
+}
+
+/// Says how much a page did not show.
+pub(super) fn left_out(list: &Value, what: &str) {
+    if let Some(more) = list["left_out"].as_u64().filter(|more| *more > 0) {
+        println!("… and {more} {what}");
+    }
 }

@@ -2,10 +2,13 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `operators` – who may act, and the audit.
+//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
+//!   become of something.
 
 mod args;
 mod door;
+mod explain;
+mod operate;
 mod operators;
 mod serve;
 mod setup;
@@ -55,6 +58,11 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Key { command } => setup::key(&config, cli.json, command).await,
         Command::Operator { command } => operators::operator(&config, cli.json, command).await,
         Command::Audit { tenant } => operators::audit(&config, cli.json, tenant).await,
+        Command::Attention { tenant } => operate::attention(&config, cli.json, tenant).await,
+        Command::Resolve(args) => operate::resolve(&config, cli.json, args).await,
+        Command::Notice { command } => operate::notice(&config, cli.json, command).await,
+        Command::Replay { id } => operate::replay(&config, cli.json, id).await,
+        Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

@@ -1,9 +1,9 @@
 //! Who may operate this server, and what was done.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::OperatorCommand;
-use super::door::{Door, date, print, query, text};
+use super::door::{Door, date, left_out, print, query, text};
 use crate::config::Config;
 
 pub async fn operator(config: &Config, json: bool, command: OperatorCommand) -> anyhow::Result<()> {
@@ -49,7 +49,7 @@ pub async fn audit(config: &Config, json: bool, tenant: Option<uuid::Uuid>) -> a
         let subject = entry["subject"].as_str().map_or(String::new(), |subject| format!(" {subject}"));
         println!(
             "{at}  {}  {}{subject}: {} - {}",
-            actor(entry),
+            text(entry, "actor"),
             text(entry, "action"),
             text(entry, "details"),
             text(entry, "outcome")
@@ -57,15 +57,4 @@ pub async fn audit(config: &Config, json: bool, tenant: Option<uuid::Uuid>) -> a
     }
     left_out(&list, "older entries");
     Ok(())
-}
-
-fn actor(entry: &Value) -> &str {
-    text(entry, "actor")
-}
-
-/// Says how much a page did not show.
-pub(super) fn left_out(list: &Value, what: &str) {
-    if let Some(more) = list["left_out"].as_u64().filter(|more| *more > 0) {
-        println!("… and {more} {what}");
-    }
 }

@@ -9,7 +9,9 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::identity::Caller;
-use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN, UNANSWERED_SWEPT_AFTER};
+use super::limits::{
+    CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SCHEDULED_SUBMIT_WITHIN, SUBMIT_WITHIN, UNANSWERED_SWEPT_AFTER,
+};
 use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
@@ -18,7 +20,7 @@ use crate::core::sameness::{self, Sameness};
 use crate::core::transaction::State;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
-use crate::store::intents::Intent;
+use crate::store::intents::{self, Intent};
 use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit, hash_token};
 
@@ -91,7 +93,8 @@ impl Work {
 /// What became of a wish.
 #[derive(Debug)]
 pub enum Accepted {
-    /// It is committed, and being sent by a task of its own. The handle ends with the first outcome.
+    /// It is committed, and being sent by a task of its own. The handle ends with the first outcome; at once, where it is
+    /// to be sent later.
     New { intent: Box<Intent>, transaction: Uuid, sending: JoinHandle<()> },
     /// The very same request was accepted earlier.
     Same(Box<Intent>),
@@ -235,17 +238,27 @@ impl Engine {
         }
         if let (true, Some(until)) = (wish.asks_payer, wish.page_until) {
             transaction = held(transaction, until);
+        } else if let Some(not_before) = intent.details.not_before.map(Timestamp) {
+            transaction = self.scheduled(transaction, not_before);
         } else if leaves_at_once(transaction.kind) {
             transaction = self.submitted(&transaction, &connection)?;
         }
         self.store.claim_intent(&mut unit, &intent);
         if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
             transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
+            // What is left of it has changed, which its caller sees.
+            intents::touch(&mut unit, intent.tenant_id, parent.intent_id, now);
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        let first = if wish.asks_payer { First::Nothing } else { First::Send };
+        let first = if transaction.not_before.is_some() { First::Nothing } else { First::Send };
         Ok(Built { known: Known { t: transaction, intent, connection }, unit, first })
+    }
+
+    /// The same transaction, to be sent by the `due` worker from then on.
+    pub(super) fn scheduled(&self, t: Transaction, not_before: Timestamp) -> Transaction {
+        let submit_by = not_before.plus(self.clock.wait(SCHEDULED_SUBMIT_WITHIN));
+        Transaction { not_before: Some(not_before), look_at: Some(not_before), submit_by, ..t }
     }
 
     /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.
@@ -322,6 +335,7 @@ impl Engine {
             token: None,
             bearer: BTreeMap::new(),
             settings_version: caller.connection.version,
+            stored_by: None,
         };
         agreements::open(unit, &agreement, now);
         Ok(agreement.id)
@@ -332,7 +346,9 @@ impl Engine {
         let give_up_at = self.clock.after(CALL_ANSWERED_WITHIN);
         let mut changed = self.store.changed();
         loop {
-            let state = self.store.transaction(tenant, transaction).await?.map(|t| t.state);
+            let now = self.store.transaction(tenant, transaction).await?;
+            // One with a time of its own may take days.
+            let state = now.filter(|t| t.not_before.is_none()).map(|t| t.state);
             if !matches!(state, Some(State::Created | State::Submitted)) || self.clock.now() >= give_up_at {
                 return Ok(());
             }

@@ -34,13 +34,25 @@ pub(super) fn look_wait(clock: &Clock, id: Uuid, lookups: i32) -> Duration {
     clock.wait(wait.unwrap_or(LOOKUP_HELD_FOR))
 }
 
+/// Whether asking has brought an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The PSP has said what it knows, or is one that cannot be asked.
+    Answered,
+    /// It was not asked just now, or nobody answered.
+    NotNow,
+}
+
 impl Engine {
     /// Does what is due for a transaction: sends it if that never happened, else asks. Two callers at once: one asks.
-    pub async fn inquire(&self, t: &Transaction) -> Result<(), FlowError> {
+    pub async fn inquire(&self, t: &Transaction) -> Result<Asked, FlowError> {
         match t.state {
-            State::Created => return self.submit(t.tenant_id, t.id).await,
+            State::Created => {
+                self.submit(t.tenant_id, t.id).await?;
+                return Ok(Asked::NotNow);
+            }
             // Somebody may still be waiting for the answer.
-            State::Submitted if t.answer_by.is_some_and(|at| self.clock.now() < at) => return Ok(()),
+            State::Submitted if t.answer_by.is_some_and(|at| self.clock.now() < at) => return Ok(Asked::NotNow),
             State::Submitted
             | State::Unknown
             | State::Pending(_)
@@ -53,13 +65,13 @@ impl Engine {
         let mut unit = Unit::new("claim_look");
         transactions::claim_look(&mut unit, t, self.clock.deadline(LOOKUP_HELD_FOR));
         if self.store.run(unit).await?.is_err() {
-            return Ok(());
+            return Ok(Asked::NotNow);
         }
         let known = self.known(t.tenant_id, t.id).await?;
         self.ask(&known).await
     }
 
-    async fn ask(&self, known: &Known) -> Result<(), FlowError> {
+    async fn ask(&self, known: &Known) -> Result<Asked, FlowError> {
         let Known { t, connection, .. } = known;
         let adapter = self.adapter(connection)?;
         let settings = self.settings_for(t).await?;
@@ -92,7 +104,7 @@ impl Engine {
             Lookup::Reported(reports) => {
                 if self.hear_about(known, &reports, news.clone()).await? {
                     tracing::info!(transaction = %t.id, was = t.state.name(), found = "reported", "looked up");
-                    return Ok(());
+                    return Ok(Asked::Answered);
                 }
                 ("other", Learned::AbsentNotYet, t.absences)
             }
@@ -104,7 +116,8 @@ impl Engine {
             Lookup::CannotAsk => ("cannot ask", Learned::CannotAsk { resend }, t.absences),
             Lookup::Unknown(fault) => {
                 tracing::warn!(transaction = %t.id, %fault, "look-up brought nothing");
-                return self.look_again(t, news).await;
+                self.look_again(t, news).await?;
+                return Ok(Asked::NotNow);
             }
         };
         tracing::info!(transaction = %t.id, was = t.state.name(), found = said, "looked up");
@@ -112,7 +125,7 @@ impl Engine {
         if let Some(after) = resend_wanted.filter(|after| resend && after.state == State::Unknown) {
             self.resend(&after).await?;
         }
-        Ok(())
+        Ok(Asked::Answered)
     }
 
     /// Tries settings out at the PSP. Moves no money; the calls are kept.

@@ -1,6 +1,8 @@
 //! A committed transaction as the instruction an adapter understands.
 
-use rialto_adapters::port::{Capture, Charge, Instruction, Kind, Means, Parent, Preauth, Refund, Release, StoreMeans};
+use rialto_adapters::port::{
+    Capture, Charge, Instruction, Kind, Means, Parent, Preauth, Reason, Refund, Release, Secret, StoreMeans,
+};
 
 use super::{Engine, FlowError};
 use crate::store::agreements::AgreementState;
@@ -11,8 +13,8 @@ use crate::store::transactions::Transaction;
 #[derive(Debug)]
 pub enum Instructed {
     Ready(Box<Instruction>),
-    /// What it needs is gone; the text says what.
-    Impossible(&'static str),
+    /// What it needs is gone: what the caller is told, and a text that says what.
+    Impossible(Reason, &'static str),
 }
 
 impl Engine {
@@ -20,7 +22,8 @@ impl Engine {
         let instruction = match t.kind {
             Kind::StoreMeans | Kind::Preauth | Kind::Charge => {
                 let Some(means) = self.means(intent, t).await? else {
-                    return Ok(Instructed::Impossible("the stored means of payment are no longer usable"));
+                    let why = "the stored means of payment are no longer usable";
+                    return Ok(Instructed::Impossible(Reason::MeansInvalid, why));
                 };
                 self.taking(intent, t, means)
             }
@@ -36,7 +39,9 @@ impl Engine {
                     _ => Instruction::Refund(Refund { reference, of, amount, description }),
                 }
             }
-            Kind::Payout => return Ok(Instructed::Impossible("no contract of this build pays out")),
+            Kind::Payout => {
+                return Ok(Instructed::Impossible(Reason::InvalidState, "no contract of this build pays out"));
+            }
         };
         Ok(Instructed::Ready(Box::new(instruction)))
     }
@@ -50,6 +55,9 @@ impl Engine {
 
     async fn means(&self, intent: &Intent, t: &Transaction) -> Result<Option<Means>, FlowError> {
         let details = &intent.details;
+        if let Some(token) = &details.migration_token {
+            return Ok(Some(Means::Stored(Secret::new(token.clone()))));
+        }
         if !details.use_stored_means {
             return Ok(Some(match details.given.is_empty() {
                 true => Means::AskPayer,
@@ -80,6 +88,7 @@ impl Engine {
                 reference,
                 method,
                 currency: t.amount.currency,
+                expected: (t.amount.minor > 0).then_some(t.amount),
                 means,
                 payer,
                 return_url,
@@ -93,7 +102,7 @@ impl Engine {
                 payer,
                 return_url,
                 description,
-                store_means: intent.agreement_id.is_some(),
+                store_means: intent.agreement_id.is_some() && !details.use_stored_means,
             }),
             _ => Instruction::Charge(Charge {
                 reference,

@@ -9,6 +9,9 @@ pub const CALL_ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// learns of the failure in the answer.
 pub const SUBMIT_WITHIN: Duration = Duration::from_millis(4_000);
 
+/// What is to be sent at a time of its own is tried for so long after it: a PSP's bad day costs no debit.
+pub const SCHEDULED_SUBMIT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
 /// Between two attempts of an instruction that was proved not sent.
 pub const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(500);
 
@@ -56,3 +59,10 @@ pub const PARKED_SWEEP: Duration = Duration::from_secs(60);
 
 /// How long a notice waits for the transaction it names.
 pub const PARKED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A notice that an operator is matching is read again after this, should nobody finish: longer than applying takes.
+pub const NOTICE_HELD_FOR: Duration = Duration::from_secs(30);
+
+/// How long an outcome may be unknown, or a notice parked, before a person is to know of it. Most are found out by the
+/// first few look-ups, which are over by then.
+pub const NEEDS_ATTENTION_AFTER: Duration = Duration::from_secs(15 * 60);

@@ -75,7 +75,7 @@ impl Engine {
 
     async fn turn(&self, known: Known) -> Result<Turn, FlowError> {
         let Known { t, intent, .. } = &known;
-        if t.state != State::Created {
+        if t.state != State::Created || t.not_before.is_some_and(|at| self.clock.now() < at) {
             return Ok(Turn::Over);
         }
         let closed = match intent.state {
@@ -95,9 +95,9 @@ impl Engine {
         }
         match self.instruction(intent, t).await? {
             Instructed::Ready(instruction) => self.send(known, &instruction).await,
-            Instructed::Impossible(why) => {
+            Instructed::Impossible(reason, why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn_of(known, News::of_ours(Learned::NeverSent)).await?;
+                self.learn_of(known, News::of_ours(Learned::Impossible(reason))).await?;
                 Ok(Turn::Over)
             }
         }
@@ -111,7 +111,7 @@ impl Engine {
             Instructed::Ready(instruction) => {
                 self.send(known, &instruction).await?;
             }
-            Instructed::Impossible(why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
+            Instructed::Impossible(_, why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
         }
         Ok(())
     }
@@ -148,9 +148,9 @@ impl Engine {
         let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), self.settings_for(t))?;
         match instruction {
             Instructed::Ready(instruction) => self.deliver(known, &settings, &instruction).await,
-            Instructed::Impossible(why) => {
+            Instructed::Impossible(reason, why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn_of(known, News::of_ours(Learned::NotSent { may_retry: false })).await?;
+                self.learn_of(known, News::of_ours(Learned::Impossible(reason))).await?;
                 Ok(Turn::Over)
             }
         }
@@ -193,6 +193,7 @@ impl Engine {
             Deadlines { send_by: sent.t.send_by.unwrap_or(never), answer_by: sent.t.answer_by.unwrap_or(never) };
         let (outcome, news) = self.call(adapter, settings, &sent.t, instruction, deadlines).await;
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
+        let scheduled = sent.t.not_before.is_some();
         let learned = match outcome {
             Outcome::Reported(reports) => {
                 let heard = self.hear_about(&sent, &reports, news).await?;
@@ -215,7 +216,8 @@ impl Engine {
         };
         let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
-            Some(State::Created) => Turn::Again,
+            // With a time of its own it waits for the next sweep, ever longer.
+            Some(State::Created) if !scheduled => Turn::Again,
             _ => Turn::Over,
         })
     }

@@ -21,6 +21,12 @@ pub struct Details {
     pub given: BTreeMap<String, String>,
     /// Charge the means stored under the agreement.
     pub use_stored_means: bool,
+    /// The PSP's token of means that exist there already and are to be taken over.
+    pub migration_token: Option<String>,
+    /// Not to be sent earlier, in UTC milliseconds.
+    pub not_before: Option<i64>,
+    /// The day on which a debit is executed, as the payer is told: its start in UTC milliseconds.
+    pub due_at: Option<i64>,
     pub customer: Option<String>,
     pub name: Option<String>,
     pub email: Option<String>,

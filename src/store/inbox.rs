@@ -31,7 +31,7 @@ impl NoticeVerdict {
         }
     }
 
-    fn parse(text: &str) -> Option<NoticeVerdict> {
+    pub(in crate::store) fn parse(text: &str) -> Option<NoticeVerdict> {
         [NoticeVerdict::Verified, NoticeVerdict::Nudge, NoticeVerdict::Rejected]
             .into_iter()
             .find(|v| v.as_str() == text)
@@ -93,6 +93,16 @@ pub struct Notice {
     pub attempts: i32,
     pub next_at: Option<Timestamp>,
     pub received_at: Timestamp,
+}
+
+impl Notice {
+    /// The PSP's own signature was on it. Only then may it be read.
+    pub fn is_genuine(&self) -> bool {
+        match self.verdict {
+            NoticeVerdict::Verified => true,
+            NoticeVerdict::Nudge | NoticeVerdict::Rejected => false,
+        }
+    }
 }
 
 /// A notice without what it says: for lists, which open no seal.

@@ -9,6 +9,7 @@ pub mod bookings;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod find;
 pub mod forms;
 pub mod history;
 pub mod inbox;

@@ -360,10 +360,24 @@ impl Store {
         found.into_iter().map(Transaction::try_from).collect()
     }
 
-    /// Those the reconciler has to look at by now, longest due first.
+    /// Those with a time of their own that are to be sent by now, longest due first.
+    pub async fn transactions_scheduled(&self, now: Timestamp) -> Result<Vec<Transaction>, StoreError> {
+        let found = transactions::Entity::find()
+            .filter(Column::State.eq(State::Created.name()))
+            .filter(Column::NotBefore.lte(now.0))
+            .filter(Column::LookAt.lte(now.0))
+            .order_by_asc(Column::LookAt)
+            .limit(DUE_PAGE)
+            .all(self.reader())
+            .await?;
+        found.into_iter().map(Transaction::try_from).collect()
+    }
+
+    /// Those the reconciler has to look at by now, longest due first. What is to be sent at a time of its own is not its.
     pub async fn transactions_due(&self, now: Timestamp) -> Result<Vec<Transaction>, StoreError> {
         let found = transactions::Entity::find()
             .filter(Condition::all().add(Column::LookAt.is_not_null()).add(Column::LookAt.lte(now.0)))
+            .filter(Condition::any().add(Column::State.ne(State::Created.name())).add(Column::NotBefore.is_null()))
             .order_by_asc(Column::LookAt)
             .limit(DUE_PAGE)
             .all(self.reader())

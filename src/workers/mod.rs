@@ -6,13 +6,17 @@
 //! - [`dispatcher`] – events get their position, and deliveries are derived from them.
 //! - [`outbox`] – deliveries are attempted.
 //! - [`reconciler`] – transactions in doubt are looked up.
+//! - [`due`] – what has a time of its own is sent then.
 //! - [`expiry`] – intents past their time are ended.
 //! - [`accounts`] – accounts that a PSP refuses are tried out.
+//! - `lanes` – what they do at once.
 
 pub mod accounts;
 pub mod dispatcher;
+pub mod due;
 pub mod expiry;
 pub mod inbox;
+mod lanes;
 pub mod outbox;
 pub mod reconciler;
 
@@ -78,6 +82,11 @@ pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>)
     tasks.spawn(every(engine.clone(), TICK, nudges.reconciler, stop.clone(), move |_| {
         let reconciler = reconciler.clone();
         async move { reconciler.sweep().await }
+    }));
+    let due = Arc::new(due::Due::new(engine.clone()));
+    tasks.spawn(every(engine.clone(), TICK, Arc::new(Notify::new()), stop.clone(), move |_| {
+        let due = due.clone();
+        async move { due.sweep().await }
     }));
     let never = Arc::new(Notify::new());
     let accounts = Arc::new(accounts::Accounts::default());

@@ -251,6 +251,8 @@ struct Fields {
     method: Option<String>,
     amount: Option<String>,
     currency: Option<String>,
+    /// Of a `store_means`: what the caller means to take.
+    expected: Option<String>,
     means: MeansDto,
     payer: PayerDto,
     return_url: Option<String>,
@@ -401,6 +403,7 @@ impl Fields {
                 reference,
                 method,
                 currency,
+                expected: self.expected.as_deref().map(money).transpose()?,
                 means,
                 payer,
                 return_url,

@@ -165,7 +165,8 @@ pub struct WrittenError {
 pub struct PaymentMeansReferenceDto {
     /// Left out means `Default`.
     pub role: Option<PublicPaymentProviderRole>,
-    /// Account data of a direct debit: `Holder` and `IBAN`. Card data are never taken here: the payer gives them on the
+    /// Account data of a direct debit: `Holder` and `IBAN`, and a `MandateReference` where the platform makes them (checked
+    /// against what the connection takes). Card data are never taken here: the payer gives them on the
     /// PSP's page.
     #[oai(validator(max_properties = 50))]
     pub initial_bearer: Option<BTreeMap<String, String>>,
@@ -316,7 +317,8 @@ pub struct PreauthRequestDto {
     /// a capture.
     #[oai(validator(max_length = 100))]
     pub agreement_id: Option<String>,
-    /// Means that exist at the PSP already. No connection takes it yet.
+    /// The PSP's token of means that exist there already, where the connection takes such over: they are kept under
+    /// `agreementId`, and the payer is not asked. Only with `isInitial`.
     #[oai(validator(max_length = 2000))]
     pub migration_token: Option<String>,
     /// Left out means true. With false the means stored under `agreementId` are used, and the payer is not asked.
@@ -394,7 +396,8 @@ pub struct PaymentRequestDto {
     #[oai(validator(max_length = 1000))]
     pub transaction_reference_text: Option<String>,
     pub payer_data: Option<PayerDataDto>,
-    /// When a direct debit is to be executed (`yyyy-MM-dd`). Accepted; it is executed at once.
+    /// The day on which a direct debit is to be executed (`yyyy-MM-dd`, UTC), at most 366 days ahead. Until then it is
+    /// `Pending`; today, or a day that has passed, is at once. A card is always charged at once.
     #[oai(validator(max_length = 40))]
     pub planned_execution_date: Option<String>,
     pub invoice_data: Option<InvoiceDataDto>,

@@ -135,7 +135,7 @@ mod tests {
         let info = of(&sandbox());
         let card = info.credit_card_method_info.expect("cards");
         assert_eq!((card.use_capture_preauth, card.use_cancel_preauth), (true, true));
-        assert_eq!(card.default_preauth_amount.map(|amount| amount.to_string()), Some("0".to_owned()));
+        assert_eq!(card.default_preauth_amount.map(|amount| amount.as_str().to_owned()), Some("0".to_owned()));
         assert!(!card.has_support_initial_bearer, "the payer gives a card on the PSP's page");
         let debit = info.debit_method_info.expect("debits");
         assert_eq!((debit.use_capture_preauth, debit.use_cancel_preauth), (false, false));
@@ -170,7 +170,7 @@ mod tests {
         let cards = of(&Manifest { capabilities: CARDS, settings: CHOICE, ..sandbox() });
         assert!(cards.debit_method_info.is_none());
         let card = cards.credit_card_method_info.expect("cards");
-        assert_eq!(card.default_preauth_amount.map(|amount| amount.to_string()), Some("1.5".to_owned()));
+        assert_eq!(card.default_preauth_amount.map(|amount| amount.as_str().to_owned()), Some("1.5".to_owned()));
         assert!(!card.use_cancel_preauth && !cards.support_refunds && !cards.has_support_initial_bearer);
         let setting = &cards.merchant_settings[0];
         let values: Vec<&str> = setting.predefined_values.iter().flatten().map(|(value, _)| value.as_str()).collect();

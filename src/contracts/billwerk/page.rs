@@ -126,6 +126,8 @@ impl Billwerk {
         let Some((intent, main)) = self.behind(token).await? else { return Ok(Step::Unknown) };
         let (intent, main) = match (journey, intent.state, main.state) {
             (Journey::Back, IntentState::Open, State::Pending(_)) => self.after_asking(intent, main).await?,
+            // A second card may have been accepted since, and its notice still be on the way.
+            (Journey::Back, IntentState::Refused, State::Declined(_)) => self.after_asking(intent, main).await?,
             _ => (intent, main),
         };
         if let Some(questions) = self.questions(&intent, &main, &BTreeMap::new()).await? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rialto_adapters::port::manifest::MethodName;
-use rialto_adapters::port::{Kind, Money};
+use rialto_adapters::port::{Duration, Kind, Money, Timestamp};
 
 use super::dto::{PaymentErrorCode as Code, PaymentRequestDto, PaymentResponseDto, PublicPaymentProviderRole as Role};
 use super::errors::Failure;
@@ -27,6 +27,8 @@ struct Wanted {
     agreement: Option<String>,
     role: Role,
     initial_bearer: BTreeMap<String, String>,
+    /// The day on which a debit is to be executed.
+    planned: Option<Timestamp>,
     request: PaymentRequestDto,
 }
 
@@ -35,7 +37,6 @@ impl Wanted {
         let key = map::id("transactionId", &request.transaction_id)?;
         let money = map::positive(map::money(&request.requested_amount, &request.currency)?)?;
         let means = request.payment_means_reference.as_ref();
-        map::date("plannedExecutionDate", &request.planned_execution_date)?;
         Ok(Wanted {
             asked: Asked { operation: PAYMENT, key, fields: map::fields(&request, money) },
             money,
@@ -43,6 +44,7 @@ impl Wanted {
             agreement: map::optional_id("agreementId", &request.agreement_id)?,
             role: means.and_then(|means| means.role).unwrap_or(Role::Default),
             initial_bearer: map::initial_bearer(means)?,
+            planned: map::date("plannedExecutionDate", &request.planned_execution_date)?,
             request,
         })
     }
@@ -139,13 +141,36 @@ impl Billwerk {
             Ok(()) => details.use_stored_means = true,
             // Account data can be debited as they come; whoever needs the payer must be asked in a preauthorisation.
             Err(_) if !capability.interactive && !wanted.initial_bearer.is_empty() => {
-                details.given = account(&wanted.initial_bearer)?;
+                details.given = account(&wanted.initial_bearer, manifest)?;
             }
             Err(failure) => return Err(failure),
+        }
+        // A card is charged when it is asked for, whatever the day.
+        if let (MethodName::DirectDebit, Some(planned)) = (method, wanted.planned) {
+            self.schedule(details, planned)?;
         }
         Ok(Way { caller, method, agreement: under(agreement, wanted.agreement.as_deref()), work: Work::Charge })
     }
 }
+
+impl Billwerk {
+    /// A debit of a day to come waits for it; one of today, or of a day that has passed, goes at once.
+    fn schedule(&self, details: &mut Details, planned: Timestamp) -> Result<(), Failure> {
+        let today = map::start_of_day(self.engine.clock.now());
+        let latest = today.plus(SCHEDULED_AHEAD_MAX);
+        if planned > latest {
+            let text = format!("must not be after {}", map::day(latest));
+            return Err(Failure::data("plannedExecutionDate", text));
+        }
+        details.not_before = (planned > today).then_some(planned.0);
+        details.due_at = Some(planned.max(today).0);
+        Ok(())
+    }
+}
+
+/// How far ahead a debit may be planned: a year with a leap day. Longer than any notice period, and short enough that
+/// a year typed wrong is noticed.
+const SCHEDULED_AHEAD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How a payment takes its money.
 struct Way {

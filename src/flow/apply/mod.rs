@@ -2,11 +2,14 @@
 //! fact, a state, counted money, an intent's state and events, all in one unit of work.
 //!
 //! - [`hear`] – which transaction a report is about, and money that moved without an instruction of ours.
+//! - [`person`] – what an operator says instead of the PSP, and which transaction an operator says a notice is about.
 //! - `record` – the rows that say what happened.
 
 pub mod hear;
+pub mod person;
 mod record;
 
+use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
 use uuid::Uuid;
 
@@ -40,6 +43,8 @@ pub struct News {
     pub absences: Option<i32>,
     /// What an end of the transaction means for its intent, where that is our clock's doing and not the payer's.
     pub closes_as: Option<ClosedBy>,
+    /// The operator who says that it is about this transaction, and why.
+    pub matched_by: Option<String>,
 }
 
 impl News {
@@ -52,6 +57,7 @@ impl News {
             exchanges: Vec::new(),
             absences: None,
             closes_as: None,
+            matched_by: None,
         }
     }
 
@@ -113,17 +119,27 @@ impl Engine {
         adapter: &dyn Adapter,
     ) -> Result<Applied, FlowError> {
         let now = self.clock.now();
-        let step = step(&view(before, adapter), &news.learned);
+        let by_person = matches!(news.source, Source::Operator { .. });
+        let mut step = step(&view(before, adapter, &news.source), &news.learned);
+        if by_person {
+            // A person knows what they say. Only money that came too late still wants a decision.
+            step.alert = step.alert.filter(|alert| *alert == Alert::LateMoney);
+        }
         let after = self.after(before, intent, &step, news, adapter, now);
         let mut unit = Unit::new("apply");
         let mut children = Vec::new();
+        if by_person {
+            history::settle_alerts(&mut unit, before.tenant_id, before.id, now);
+        } else if before.state == State::Unknown && after.state != State::Unknown {
+            history::settle_alerts_of(&mut unit, before.tenant_id, before.id, Alert::NeedsPerson, now);
+        }
         transactions::advance(&mut unit, before, &after, now);
         history::add_fact(&mut unit, self.fact(before, after.state, news, step.standing, step.alert, now));
         for exchange in &news.exchanges {
             history::add_exchange(&mut unit, exchange.clone());
         }
+        let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
         if step.state.is_some() && after.state != before.state {
-            let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
@@ -131,11 +147,14 @@ impl Engine {
         if let Some((agreement, means)) = intent.agreement_id.zip(news.report.as_ref().and_then(|r| r.means.as_ref())) {
             // Only means of something that came good may be charged later; and an old notice told again does not take
             // the place of newer means.
-            if step.state.is_some() && after.state.is_good(after.kind) {
+            if step.state.is_some() && after.state.is_good(after.kind) && !intent.details.use_stored_means {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        self.raise(&mut unit, before, step.alert, now);
+        // The second card of one checkout is no late money, and nobody need look at it.
+        let reopened = intent.state == IntentState::Refused && Self::intent_news(&change).same_session;
+        let alert = step.alert.filter(|alert| !(reopened && *alert == Alert::LateMoney));
+        self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
         {
@@ -152,7 +171,8 @@ impl Engine {
         let Change { before, after, intent, undone, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), LatePolicy::GiveBack);
+        let policy = LatePolicy::of(&intent.contract);
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), policy);
         // Collected money that goes back after its time was not cancelled by anybody.
         let lapsed = undone.and_then(|main| main.valid_until).is_some_and(|until| until <= before.created_at);
         let closes_as = news.closes_as.or(lapsed.then_some(ClosedBy::Expired));
@@ -188,8 +208,10 @@ impl Engine {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
             // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
-            if before.kind == Kind::Refund && intent.kind != IntentKind::Refund {
-                self.raise(unit, before, Some(Alert::GiveBackFailed), now);
+            let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
+            let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
+            if ours && (late || before.kind == Kind::Refund) {
+                self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
         if to.is_none() {
@@ -273,6 +295,8 @@ impl Engine {
             return Ok(None);
         }
         let child = self.new_transaction(intent, kind, Some(t), adapter.manifest().name, t.taken())?;
+        // Nobody waits for it, and it must not fail for an outage of an hour.
+        let child = self.scheduled(child, now);
         if let Some(counter) = Verb::of(kind) {
             transactions::reserve(unit, t, counter, child.amount.minor);
         }
@@ -351,6 +375,11 @@ impl Engine {
             return Some(now);
         }
         match after.state {
+            State::Created if after.not_before.is_some() => {
+                let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
+                let wait = schedule::SCHEDULED.next(passed, schedule::jitter(after.id.as_bytes()));
+                wait.map(|wait| now.plus(self.clock.wait(wait)))
+            }
             State::Created => Some(now.plus(self.clock.wait(SUBMIT_RETRY_PAUSE * 2))),
             State::Submitted => before.look_at,
             State::Unknown if before.state != State::Unknown && after.lookups == 0 => {
@@ -396,14 +425,20 @@ struct Applied {
     children: Vec<Uuid>,
 }
 
-fn view(t: &Transaction, adapter: &dyn Adapter) -> View {
+fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
     let capability = adapter.manifest().capability(t.kind, t.method, t.amount.currency);
+    let by_manifest = capability.map_or(AmountRule::Exact, |capability| capability.amount);
+    let amount_rule = match source {
+        // What an operator found out is booked as they say it; how much may be said is checked before.
+        Source::Operator { .. } => AmountRule::AsTold,
+        Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => by_manifest,
+    };
     View {
         kind: t.kind,
         state: t.state,
         asked: (t.kind != Kind::StoreMeans).then_some(t.amount),
         confirmed: t.confirmed,
-        amount_rule: capability.map_or(rialto_adapters::port::manifest::AmountRule::Exact, |c| c.amount),
+        amount_rule,
         state_at_psp: t.state_at_psp,
         ended_unknown: t.ended_unknown,
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,

@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use poem::endpoint::make;
 use poem::http::StatusCode;
 use poem::listener::TcpAcceptor;
-use poem::{Endpoint, IntoResponse, Response, Server};
+use poem::{Endpoint, EndpointExt, IntoResponse, Response, Server};
 use rialto_adapters::pix_gateway::contract::{ErrorReply, Transaction, event, path};
 use rialto_adapters::pix_gateway::{MANIFEST, PixGateway};
 use rialto_adapters::port::instruction::Destination;

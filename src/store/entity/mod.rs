@@ -119,6 +119,7 @@ entity!(agreements "agreements" {
     created_at: i64,
     updated_at: i64,
     settings_version: i32,
+    stored_by: Option<Uuid>,
 });
 
 entity!(intents "intents" {
