@@ -52,7 +52,7 @@ pub fn failure(status: StatusCode) -> Response {
 async fn charge(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let (request, amount) = match read(body).await.and_then(|members| check::charge(&members)) {
         Ok(read) => read,
@@ -70,7 +70,7 @@ async fn charge(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp>) 
 async fn pay(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let (request, amount) = match read(body).await.and_then(|members| check::pay(&members)) {
         Ok(read) => read,
@@ -85,7 +85,7 @@ async fn pay(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp>) -> 
 async fn reimburse(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let (request, amount) = match read(body).await.and_then(|members| check::reimbursement(&members)) {
         Ok(read) => read,
@@ -100,7 +100,7 @@ async fn reimburse(request: &Request, body: Body, Data(psp): Data<&PixGatewayPsp
 async fn show(request: &Request, Path(id): Path<String>, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let simulator = psp.simulator.clone();
     let effect = async move {
@@ -118,7 +118,7 @@ async fn show(request: &Request, Path(id): Path<String>, Data(psp): Data<&PixGat
 async fn list(request: &Request, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let (filter, page) = match filter(request.uri().query().unwrap_or_default()) {
         Ok(filter) => filter,
@@ -145,7 +145,7 @@ async fn list(request: &Request, Data(psp): Data<&PixGatewayPsp>) -> Response {
 async fn balance(request: &Request, Data(psp): Data<&PixGatewayPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let simulator = psp.simulator.clone();
     let effect = async move {
@@ -158,14 +158,15 @@ async fn balance(request: &Request, Data(psp): Data<&PixGatewayPsp>) -> Response
 }
 
 /// The caller's account, and what is to go wrong.
-fn admitted(psp: &PixGatewayPsp, request: &Request) -> Result<(Account, Faults), Response> {
+fn admitted(psp: &PixGatewayPsp, request: &Request) -> Result<(Account, Faults), Box<Response>> {
     let Some(account) = psp.simulator.caller(request) else {
-        return Err(error(StatusCode::UNAUTHORIZED, check::one(field::BASE, "Not authenticated")));
+        return Err(error(StatusCode::UNAUTHORIZED, check::one(field::BASE, "Not authenticated")).into());
     };
     let faults = psp.simulator.faults(request);
-    let faults =
-        faults.map_err(|why| error(StatusCode::UNPROCESSABLE_ENTITY, check::one("X-Simulate", &why.to_string())))?;
-    Ok((account, faults))
+    match faults {
+        Ok(faults) => Ok((account, faults)),
+        Err(why) => Err(error(StatusCode::UNPROCESSABLE_ENTITY, check::one("X-Simulate", &why.to_string())).into()),
+    }
 }
 
 async fn read(body: Body) -> Result<Members, Wrong> {

@@ -23,9 +23,15 @@ use tokio::task::JoinSet;
 
 use super::PixGatewayPsp;
 use crate::clock::Clock;
+use crate::core::intent::IntentKind;
+use crate::core::transaction::State;
+use crate::flow::Engine;
+use crate::flow::accept::{Accepted, Wish, Work};
 use crate::psp::simulator::Account;
 use crate::psp::simulator::faults::{Fault, Faults, Plan};
+use crate::store::forms::Details;
 use crate::store::testing::{TestDatabase, databases, fresh_url};
+use crate::store::transactions::Transaction as Kept;
 use crate::wire::{Guard, HttpWire, Poster, WireOptions};
 
 /// Waits of the PSP are a thousandth of what they say.
@@ -391,7 +397,8 @@ async fn a_withdrawal_to_each_kind_of_key() {
             assert_eq!(told.iter().map(of).collect::<Vec<_>>(), [(PAYOUT, Verdict::Succeeded, 135)], "{key}");
             assert_eq!(world.by_ours(Kind::Payout, payout.reference()).await, told);
         }
-        let rows: [(&str, &[(ReportKind, Verdict, i64)]); 3] = [
+        type Row = (&'static str, &'static [(ReportKind, Verdict, i64)]);
+        let rows: [Row; 3] = [
             ("bank-refuses", &[(PAYOUT, Verdict::Declined(Reason::Rejected), 135)]),
             ("wrong-amount", &[(PAYOUT, Verdict::Succeeded, 67)]),
             ("returned", &[(PAYOUT, Verdict::Succeeded, 135), (ReportKind::Return, Verdict::Succeeded, 135)]),
@@ -442,7 +449,7 @@ async fn payers_who_do_otherwise() {
 /// What the caller learns of a call, and how often it took effect.
 #[tokio::test]
 async fn a_call_goes_wrong_in_every_way() {
-    #[derive(Debug, PartialEq)]
+    #[derive(Clone, Copy, Debug, PartialEq)]
     enum Learned {
         Reported,
         NotSent,
@@ -468,19 +475,12 @@ async fn a_call_goes_wrong_in_every_way() {
                     Outcome::Unknown(_) => Learned::Unknown,
                 };
                 let ours = instruction.reference();
-                assert_eq!((learned, world.at_psp(ours).await.len()), (expected_of(&expected), effects), "{faults}");
+                assert_eq!((learned, world.at_psp(ours).await.len()), (expected, effects), "{faults}");
                 let found = world.lookup(instruction.kind(), named(ours)).await;
                 assert_eq!(matches!(found, Lookup::Absent), effects == 0, "{faults}: {found:?}");
             }
         }
 
-        fn expected_of(learned: &Learned) -> Learned {
-            match learned {
-                Learned::Reported => Learned::Reported,
-                Learned::NotSent => Learned::NotSent,
-                Learned::Unknown => Learned::Unknown,
-            }
-        }
         // The same id a second time tells that it exists, and nothing else.
         let again = world.charge(100);
         one(world.submit(&again).await);
@@ -728,4 +728,77 @@ async fn money_is_counted_once() {
         assert_eq!(balance, BalanceAnswer::Known(Money::new(100_000_000, Currency::BRL)));
     })
     .await;
+}
+
+/// A deposit's events tell of all its refunds each time. One that never reached the gateway must not be taken for an
+/// earlier one of the same amount.
+#[tokio::test]
+async fn a_refund_is_not_taken_for_an_earlier_one() {
+    for kind in databases() {
+        let world = World::new(kind).await;
+        let database = fresh_url(kind);
+        let store = database.store(world.clock.clone()).await.expect("a fresh database opens");
+        let guard = Guard::new(vec![IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::LOCALHOST, 8))]);
+        let wire = HttpWire::new(world.clock.clone(), guard, WireOptions::default()).expect("a wire");
+        let engine = Engine::new(store, Arc::new(wire), "http://127.0.0.1:9");
+        let tenant = engine.add_tenant("Test", true).await.expect("a tenant").id;
+        let settings = world.settings.iter().map(|(key, value)| (key.to_owned(), value.expose().to_owned())).collect();
+        let connection = engine.add_connection(tenant, super::NAME, true, settings, true).await.expect("a connection");
+        let key = engine.add_key(tenant, "billwerk", connection.id, false).await.expect("a key");
+        let caller = engine.identify("billwerk", key.expose()).await.expect("it answers").expect("a caller");
+        let wish = |operation, kind, minor, work| Wish {
+            operation,
+            caller_key: world.clock.new_id().to_string(),
+            request: Default::default(),
+            kind,
+            amount: Money::new(minor, Currency::BRL),
+            method: MethodName::Pix,
+            agreement: None,
+            details: Details {
+                name: Some("Foo Bar".to_owned()),
+                email: Some("foo@example.com".to_owned()),
+                document: Some("52998224725".to_owned()),
+                ..Details::default()
+            },
+            notify_url: None,
+            page_until: None,
+            asks_payer: false,
+            above: None,
+            work,
+        };
+        let sent = async |wish| match engine.accept(&caller, wish).await.expect("it answers") {
+            Accepted::New { transaction, sending, .. } => {
+                sending.await.expect("it is sent");
+                transaction
+            }
+            other => panic!("{other:?}"),
+        };
+        let now = async |id| engine.store.transaction(tenant, id).await.expect("it answers").expect("a transaction");
+        let asked = async |id| {
+            engine.inquire(&now(id).await).await.expect("it answers");
+            now(id).await
+        };
+
+        let charge = sent(wish("payment", IntentKind::Payment, 4000, Work::Charge)).await;
+        let theirs = now(charge).await.theirs.expect("the gateway's id");
+        assert!(world.psp.pay(&theirs, "").await.expect("it answers"));
+        let paid = asked(charge).await;
+        assert_eq!(paid.state, State::Succeeded, "{kind}");
+        let refund = |paid: &Kept| wish("refund", IntentKind::Refund, 1000, Work::Refund(Box::new(paid.clone())));
+        let first = sent(refund(&paid)).await;
+        assert_eq!(now(first).await.state, State::Pending(Stage::Sent), "{kind}");
+        world.idle().await;
+        assert_eq!(asked(first).await.state, State::Succeeded, "{kind}");
+
+        let faults = Faults::parse("lost-before").expect("faults");
+        world.psp.simulator().plan(|plans| assert!(plans.add(Plan { faults, times: Some(1), path: None })));
+        let second = sent(refund(&now(charge).await)).await;
+        assert_eq!(now(second).await.state, State::Unknown, "{kind}");
+        assert_eq!(asked(second).await.state, State::Unknown, "{kind}: the first refund is not the second");
+        let third = sent(refund(&now(charge).await)).await;
+        world.idle().await;
+        assert_eq!(asked(third).await.state, State::Succeeded, "{kind}");
+        assert_eq!(asked(second).await.state, State::Unknown, "{kind}: nor is the third");
+        assert_eq!(now(charge).await.counters.refunded, 2000, "{kind}");
+    }
 }
