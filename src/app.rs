@@ -38,7 +38,7 @@ use crate::metrics;
 use crate::psp::sandbox::SandboxPsp;
 use crate::store::Store;
 use crate::telemetry::Outlet;
-use crate::wire::{Guard, HttpWire, LocalWire, Poster, Router, WireOptions};
+use crate::wire::{Guard, HttpWire, Knocker, LocalWire, Poster, Router, WireOptions};
 use crate::workers::{self, HandedOver, Workers};
 use demo::Demo;
 use lock::{Lock, Presence, Taken};
@@ -251,7 +251,8 @@ fn assemble(config: &Config, parts: &AppParts, store: Store, address: SocketAddr
     let local = LocalWire::new(parts.clock.clone(), Arc::new(sandbox.clone()));
     let wire = Router::new(http, Some(local)).traced(config.trace_psps);
     let poster = Arc::new(Poster::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?);
-    let engine = Engine::new(store, Arc::new(wire), &public_url);
+    let knocker = Knocker::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?;
+    let engine = Engine::new(store, Arc::new(wire), &public_url).knocking(knocker);
     Ok(Assembled { engine, guard, poster, sandbox, own_hooks })
 }
 
@@ -260,8 +261,20 @@ fn assemble(config: &Config, parts: &AppParts, store: Store, address: SocketAddr
 /// # Errors
 /// If the store cannot be opened.
 pub async fn engine_alone(config: &Config) -> anyhow::Result<Engine> {
+    engine_over(config, true).await
+}
+
+/// The same over the database as it is, for a look that changes nothing.
+///
+/// # Errors
+/// If the store cannot be opened; a schema that is not up to date is one of the reasons.
+pub async fn engine_as_it_is(config: &Config) -> anyhow::Result<Engine> {
+    engine_over(config, false).await
+}
+
+async fn engine_over(config: &Config, migrate: bool) -> anyhow::Result<Engine> {
     let parts = AppParts::of(config);
-    let store = open::store(config, parts.clock.clone(), true).await?;
+    let store = open::store(config, parts.clock.clone(), migrate).await?;
     Ok(assemble(config, &parts, store, config.listen)?.engine)
 }
 

@@ -273,6 +273,7 @@ fn charge(told: &Transaction) -> Result<Vec<Report>, &'static str> {
         let mut cancelled = report(told, Kind::Charge, Verdict::Cancelled, void)?;
         // The customer, as the gateway has it, is who did not pay.
         cancelled.party = holder(told);
+        cancelled.reason = Some(Reason::PayerMismatch);
         cancelled.psp_code = Some(event::VOID.to_owned());
         cancelled.psp_text = Some("paid from another person's account, and sent back".to_owned());
         return Ok(vec![cancelled]);
@@ -299,6 +300,7 @@ fn payout(told: &Transaction) -> Result<Vec<Report>, &'static str> {
         for refund in events(told, event::REFUND, Came::Good) {
             let mut back = report(told, Kind::Payout, Verdict::Succeeded, refund)?;
             back.kind = ReportKind::Return;
+            back.reason = told.error.as_ref().map(|error| reason(Some(&error.error_type)));
             back.references.scheme = None;
             reports.push(explained(back, told));
         }

@@ -41,8 +41,9 @@ impl Explain {
         full: Query<bool>,
     ) -> Result<Body<Explained>, Refused> {
         let reference = reference.0;
-        if reference.trim().is_empty() || reference.len() > REFERENCE_MAX {
-            let text = format!("must have 1 to {REFERENCE_MAX} bytes");
+        // No database text holds a NUL.
+        if reference.trim().is_empty() || reference.len() > REFERENCE_MAX || reference.contains('\0') {
+            let text = format!("must have 1 to {REFERENCE_MAX} bytes, none of them NUL");
             return Err(Problem::field(Kind::Shape, "reference", text).into());
         }
         Ok(Body(Explained::from(engine.explain(&reference, full.0).await?)))
@@ -60,7 +61,7 @@ pub struct Explained {
     /// Several things of this name, the newest first. Ask again with the `id` of one.
     pub candidates: Vec<CandidateItem>,
     /// Notices of a PSP that belong to nothing (yet).
-    pub notices: Vec<NoticeItem>,
+    pub notices: Vec<StoryNotice>,
     #[oai(skip_serializing_if_is_none)]
     pub story: Option<StoryItem>,
 }
@@ -97,7 +98,7 @@ pub struct CandidateItem {
 
 /// A notice without a transaction.
 #[derive(Clone, Debug, Object)]
-pub struct NoticeItem {
+pub struct StoryNotice {
     pub id: String,
     pub tenant_id: String,
     pub tenant: String,
@@ -264,7 +265,7 @@ impl From<Explanation> for Explained {
             looked: told.looked.into_iter().map(LookedItem::from).collect(),
             hints: told.hints,
             candidates: told.candidates.into_iter().map(CandidateItem::from).collect(),
-            notices: told.notices.into_iter().map(NoticeItem::from).collect(),
+            notices: told.notices.into_iter().map(StoryNotice::from).collect(),
             story: told.story.map(|story| StoryItem::from(*story)),
         }
     }
@@ -295,10 +296,10 @@ impl From<Candidate> for CandidateItem {
     }
 }
 
-impl From<Waiting> for NoticeItem {
-    fn from(waiting: Waiting) -> NoticeItem {
+impl From<Waiting> for StoryNotice {
+    fn from(waiting: Waiting) -> StoryNotice {
         let Waiting { notice, tenant, adapter, text } = waiting;
-        NoticeItem {
+        StoryNotice {
             id: notice.id.to_string(),
             tenant_id: notice.tenant_id.to_string(),
             tenant,

@@ -9,6 +9,7 @@
 //! - `dto` – bodies; `error` – problems.
 
 mod auth;
+pub mod doctor;
 mod dto;
 mod error;
 pub mod explain;
@@ -34,9 +35,11 @@ use error::Refused;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
+type Groups =
+    (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain, doctor::Doctor);
 
-const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
+const GROUPS: Groups =
+    (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain, doctor::Doctor);
 
 fn examples() -> Vec<Example> {
     [
@@ -45,6 +48,7 @@ fn examples() -> Vec<Example> {
         operators::Operators::examples(),
         operate::Operate::examples(),
         explain::Explain::examples(),
+        doctor::Doctor::examples(),
     ]
     .concat()
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::auth::{MayRead, MayResolve};
 use super::dto::operate::{
-    AttentionList, DropDone, DropWish, MatchDone, MatchWish, NoticeItem, NoticeList, NoticeShown, NoticeStateName,
+    AttentionList, DropDone, DropWish, MatchDone, MatchWish, NoticeList, NoticeShown, NoticeStateName, NoticeSummary,
     ReplayDone, ResolveDone, ResolveWish, Word, reasons,
 };
 use super::dto::{ANSWER, ID, parse_id, usual};
@@ -105,7 +105,7 @@ impl Operate {
         let connection = engine.store.connection(notice.tenant_id, notice.connection_id).await?;
         let says = connection.map_or(Vec::new(), |connection| engine.notice_says(&connection.adapter, &notice));
         let (headers, body) = render_notice(&notice.raw);
-        let notice = NoticeItem::from(NoticeLine::from(&notice));
+        let notice = NoticeSummary::from(NoticeLine::from(&notice));
         Ok(Body(NoticeShown { notice, says, headers, body }))
     }
 

@@ -140,6 +140,13 @@ pub enum Command {
         #[arg(long)]
         full: bool,
     },
+    /// Check whether all is well: settings, files, database, keys, providers, receivers, and what lies there unattended.
+    ///
+    /// Works beside a running server, which then checks itself, and without one. Nothing is changed; every provider is
+    /// asked whether it accepts its settings. Ends with 1 if something does not work, with 0 otherwise, warnings included.
+    #[command(after_help = "With --json: {\"well\", \"checks\": [{\"what\", \"of\", \"grade\": \"ok|warn|fail\", \
+                            \"found\", \"advice\"}]}")]
+    Doctor,
     /// Print or write the OpenAPI documents.
     ///
     /// Without arguments the contracts are listed.

@@ -8,11 +8,9 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 
 use super::door::Door;
+use super::page::Page;
 use crate::admin::explain::{CandidateItem, Explained, LineItem, PartItem, StoryItem};
 use crate::config::Config;
-
-/// Columns of a terminal that is not small.
-const WIDTH: usize = 120;
 
 pub async fn run(config: &Config, json: bool, reference: &str, full: bool) -> anyhow::Result<()> {
     let query: String = url::form_urlencoded::Serializer::new(String::new())
@@ -29,46 +27,6 @@ pub async fn run(config: &Config, json: bool, reference: &str, full: bool) -> an
         told.ok().context("the running server is of another version: it tells a story this program cannot read")?;
     print!("{}", text(&told));
     Ok(())
-}
-
-/// Lines of at most [`WIDTH`] columns.
-#[derive(Default)]
-struct Page {
-    text: String,
-}
-
-impl Page {
-    /// A line behind a margin; what does not fit goes on below, behind spaces of the margin's width.
-    fn line(&mut self, margin: &str, text: &str) {
-        let indent = margin.chars().count();
-        let room = WIDTH.saturating_sub(indent).max(20);
-        let mut rest = text;
-        let mut before = margin.to_owned();
-        loop {
-            let (now, later) = split(rest, room);
-            // Writing to a string does not fail.
-            let _ = writeln!(self.text, "{}", format!("{before}{now}").trim_end());
-            if later.is_empty() {
-                return;
-            }
-            (rest, before) = (later, " ".repeat(indent));
-        }
-    }
-
-    fn gap(&mut self) {
-        self.text.push('\n');
-    }
-}
-
-/// The words that fit, and the rest. A word longer than a line is cut.
-fn split(text: &str, room: usize) -> (&str, &str) {
-    let Some((end, _)) = text.char_indices().nth(room) else { return (text, "") };
-    // A space right behind the last column ends a line too.
-    let window = text.char_indices().nth(room + 1).map_or(text, |(after, _)| &text[..after]);
-    match window.rfind(' ').filter(|at| *at > 0) {
-        Some(at) => (&text[..at], text[at..].trim_start()),
-        None => text.split_at(end),
-    }
 }
 
 /// What is printed.
@@ -154,9 +112,9 @@ fn head(page: &mut Page, story: &StoryItem) {
         let PartItem { label, caller_id, amount, method, state, .. } = part;
         page.line("", &format!("{mark}{label} {caller_id} – {amount} by {}, {state}", method.replace('_', " ")));
     }
-    let mut whose = format!("tenant {} ({kind}), contract {}", story.tenant, first.contract);
+    let mut whose = format!("tenant {} ({kind}), {}", story.tenant, first.contract);
     if let Some(hint) = &first.key_hint {
-        let _ = write!(whose, ", key {hint}…");
+        let _ = write!(whose, " key {hint}…");
     }
     if let Some(agreement) = &first.agreement {
         let _ = write!(whose, ", agreement {agreement}");
@@ -255,17 +213,5 @@ mod tests {
         assert_eq!(ahead(5_000, 1_000), "in 4.000 s");
         assert_eq!(ahead(1_000, 5_000), "due since 4.000 s");
         assert_eq!(ahead(7_200_000, 0), "in 2 h 00 m (1970-01-01 02:00:00 UTC)");
-    }
-
-    #[test]
-    fn no_line_is_wider_than_the_screen() {
-        let long = "word ".repeat(60) + &"x".repeat(300) + " " + &"é–".repeat(100);
-        let mut page = Page::default();
-        page.line("  margin  ", &long);
-        assert!(page.text.lines().all(|line| line.chars().count() <= WIDTH), "{}", page.text);
-        let bare = |text: &str| text.split_whitespace().collect::<String>();
-        assert_eq!(bare(&page.text), bare(&format!("margin{long}")), "nothing is lost");
-        assert_eq!(split("one two", 3), ("one", "two"));
-        assert_eq!(split("one two", 7), ("one two", ""));
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. `simulate` – plays a PSP. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
-//!   become of something.
+//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
+//!   waits for a person; `explain` – what has become of something; `doctor` – whether all is well. `page` – text that fits a
+//!   terminal.
 
 mod args;
+mod doctor;
 mod door;
 mod explain;
 mod operate;
 mod operators;
+mod page;
 mod serve;
 mod settings;
 mod setup;
@@ -52,9 +55,15 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::Openapi { contract, out } = &cli.command {
         return openapi(contract.as_deref(), out.as_deref());
     }
-    let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
-    let serves = matches!(cli.command, Command::Serve { .. } | Command::Simulate(_));
-    let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
+    let loaded = Config::load(cli.config.as_deref(), std::env::vars_os());
+    let config = match (&cli.command, loaded) {
+        // What is wrong with the settings is the first thing that the doctor finds.
+        (Command::Doctor, Err(errors)) => return doctor::unreadable(cli.json, &errors),
+        (_, loaded) => loaded?,
+    };
+    let serves = matches!(cli.command, Command::Serve { .. });
+    let plays = matches!(cli.command, Command::Simulate(_));
+    let usual = if serves || plays { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
     let serves = matches!(cli.command, Command::Serve { .. });
     let traced = config.otlp_endpoint.as_ref().filter(|_| serves);
@@ -74,6 +83,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Notice { command } => operate::notice(&config, cli.json, command).await,
         Command::Replay { id } => operate::replay(&config, cli.json, id).await,
         Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
+        Command::Doctor => doctor::run(&config, cli.json).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

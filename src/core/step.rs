@@ -36,7 +36,8 @@ pub enum Learned {
     CannotAsk { resend: bool },
     /// Still Created, and no longer to be sent: `submit_by` has passed.
     NeverSent,
-    /// Its instruction cannot be made, because what it needs is gone; no attempt has sent anything.
+    /// Its instruction cannot be made, because what it needs is gone, or our account is refused to the last; no attempt has
+    /// sent anything.
     Impossible(Reason),
     /// Still Created, and its intent was closed.
     IntentClosed,

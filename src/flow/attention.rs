@@ -128,7 +128,7 @@ fn of_alert(alert: &StoredAlert, transaction: Option<&Transaction>, can_give_bac
                 commands.push(resolve(t.id, "--as cancelled"));
             }
             // Of what could not be given back there is no doubt.
-            State::Declined(_) if alert.kind == Alert::GiveBackFailed.as_str() => {}
+            State::Declined(_) if can_give_back || alert.kind == Alert::GiveBackFailed.as_str() => {}
             State::Declined(_) | State::Expired | State::Cancelled => {
                 commands.push(resolve(t.id, &format!("--as {}", State::good(t.kind).name())));
             }

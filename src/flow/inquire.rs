@@ -1,7 +1,7 @@
 //! The only asker: what has become of a transaction whose outcome is open, or in doubt.
 
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Context, Duration, Lookup, OurReference, Probe, References, Settings, Timestamp};
+use rialto_adapters::port::{Adapter, Context, Duration, Lookup, OurReference, Probe, References, Settings, Timestamp};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use crate::store::Unit;
 use crate::store::history::Source;
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
-use crate::wire::Recorder;
+use crate::wire::{Exchange, Recorder};
 
 /// How often the PSP must say, late enough, that it does not know a transaction before we believe it.
 const ABSENCES_BELIEVED: i32 = 2;
@@ -145,19 +145,9 @@ impl Engine {
     /// Tries settings out at the PSP. Moves no money; the calls are kept.
     pub(super) async fn probe(&self, connection: &Connection, settings: &Settings) -> Result<Probe, FlowError> {
         let adapter = self.adapter(connection)?;
-        let recorder = Recorder::new(&*self.wire, self.clock.clone());
         let until = self.clock.deadline(PROBE_ANSWERED_WITHIN);
-        let context = Context {
-            settings,
-            wire: &recorder,
-            now: self.clock.now(),
-            nonce: self.clock.random(),
-            deadlines: Deadlines { send_by: until, answer_by: until },
-            hook_url: &self.hook_url(connection.id),
-        };
-        let found = adapter.probe(&context).await;
-        self.keep_exchanges(self.exchanges_of((connection.tenant_id, connection.id), None, "probe", recorder.take()))
-            .await?;
+        let (found, made) = self.probe_connection(adapter, connection, settings, until).await;
+        self.keep_exchanges(self.exchanges_of((connection.tenant_id, connection.id), None, "probe", made)).await?;
         let said = match &found {
             Probe::Valid(_) => "accepted".to_owned(),
             Probe::Refused(reason, text) => format!("refused ({}): {text}", reason.as_str()),
@@ -165,6 +155,28 @@ impl Engine {
         };
         tracing::info!(tenant = %connection.tenant_id, connection = %connection.id, found = said, "settings tried out");
         Ok(found)
+    }
+
+    /// Tries settings out at the PSP, with what was said; nothing is stored and no money moves.
+    pub(super) async fn probe_connection(
+        &self,
+        adapter: &dyn Adapter,
+        connection: &Connection,
+        settings: &Settings,
+        until: Timestamp,
+    ) -> (Probe, Vec<Exchange>) {
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let now = self.clock.now();
+        let context = Context {
+            settings,
+            wire: &recorder,
+            now,
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let found = adapter.probe(&context).await;
+        (found, recorder.take())
     }
 
     /// The look-up itself failed: nothing was learned but that we must ask again.

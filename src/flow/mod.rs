@@ -9,7 +9,7 @@
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
-//! - [`explain`] – one story of anything that was asked for, from any name it has.
+//! - [`explain`] – one story of anything that was asked for, from any name it has. [`doctor`] – whether all is well.
 //! - [`settings`] – those of a connection, shown, changed and tried out; which version a transaction uses.
 //! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, what they do with notices and
 //!   deliveries, and the audit. [`attention`] – what waits for them.
@@ -21,6 +21,7 @@ pub mod apply;
 pub mod attention;
 pub mod cancel;
 pub mod collect;
+pub mod doctor;
 pub mod expire;
 pub mod explain;
 pub mod identity;
@@ -44,6 +45,7 @@ use crate::store::intents::Intent;
 use crate::store::tenants::Connection;
 use crate::store::transactions::Transaction;
 use crate::store::{Store, StoreError};
+use crate::wire::Knocker;
 
 /// Everything a flow needs. Cheap to clone.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub struct Engine {
     /// Who stands in the audit for what is set up or decided.
     actor: Arc<str>,
     pub sending: Sending,
+    /// For looking at receivers and certificates; absent where nobody is to be called.
+    knocker: Option<Arc<Knocker>>,
 }
 
 /// A span in which something is done for an intent: its lines, and its part of the trace, stand under the id of the
@@ -146,7 +150,14 @@ impl Engine {
             nudges: Nudges::default(),
             sending: Sending::default(),
             actor: operate::OURSELVES.into(),
+            knocker: None,
         }
+    }
+
+    /// With what looks at receivers and certificates.
+    #[must_use]
+    pub fn knocking(self, knocker: Knocker) -> Engine {
+        Engine { knocker: Some(Arc::new(knocker)), ..self }
     }
 
     /// The same verbs, for somebody whose name is to stand in the audit: an operator's, or `key <id>` for a caller's key.

@@ -277,8 +277,9 @@ impl Engine {
         mut alerts: impl Iterator<Item = &str>,
     ) -> Result<Held, NotResolved> {
         let failed = matches!(t.kind, Kind::Release | Kind::Refund) && t.state.is_bad();
-        let wanted = if failed { Alert::GiveBackFailed } else { Alert::LateMoney };
-        if !alerts.any(|kind| kind == wanted.as_str()) || !(failed || t.state.is_good(t.kind)) {
+        let wanted =
+            |kind: &str| kind == Alert::LateMoney.as_str() || (failed && kind == Alert::GiveBackFailed.as_str());
+        if !alerts.any(wanted) || !(failed || t.state.is_good(t.kind)) {
             return Err(NotResolved::NotLate(t.state));
         }
         let of = match failed {

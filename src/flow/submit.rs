@@ -29,8 +29,16 @@ use crate::wire::Recorder;
 /// What one turn of sending came to.
 enum Turn {
     /// Proved not sent, and there is time left.
-    Again,
+    Again(Unsent),
     Over,
+}
+
+/// Why an attempt sent nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unsent {
+    OnTheWay,
+    /// The PSP was there, and does not accept the credentials of our account.
+    Refused,
 }
 
 impl Engine {
@@ -64,6 +72,7 @@ impl Engine {
     }
 
     async fn send_until(&self, tenant: Uuid, id: Uuid, mut known: Option<Known>) -> Result<(), FlowError> {
+        let mut last = Unsent::OnTheWay;
         loop {
             let (first, now) = match known.take() {
                 Some(known) => (true, known),
@@ -71,20 +80,24 @@ impl Engine {
             };
             let turn = match (first, now.t.state) {
                 (true, State::Submitted) => self.send_accepted(now).await?,
-                (true, _) => self.turn(now).await?,
+                (true, _) => self.turn(now, last).await?,
                 (false, _) => {
                     let span = work!("submit", now.intent);
-                    self.turn(now).instrument(span).await?
+                    self.turn(now, last).instrument(span).await?
                 }
             };
             match turn {
-                Turn::Again => self.clock.sleep(SUBMIT_RETRY_PAUSE).await,
+                Turn::Again(why) => {
+                    last = why;
+                    self.clock.sleep(SUBMIT_RETRY_PAUSE).await;
+                }
                 Turn::Over => return Ok(()),
             }
         }
     }
 
-    async fn turn(&self, known: Known) -> Result<Turn, FlowError> {
+    /// `last`: how the attempt before it ended, if there was one.
+    async fn turn(&self, known: Known, last: Unsent) -> Result<Turn, FlowError> {
         let Known { t, intent, .. } = &known;
         if t.state != State::Created || t.not_before.is_some_and(|at| self.clock.now() < at) {
             return Ok(Turn::Over);
@@ -97,6 +110,7 @@ impl Engine {
         };
         let dead_end = match (closed, self.clock.now() >= t.submit_by) {
             (true, _) => Some(Learned::IntentClosed),
+            (false, true) if last == Unsent::Refused => Some(Learned::Impossible(Reason::AccountRefused)),
             (false, true) => Some(Learned::NeverSent),
             (false, false) => None,
         };
@@ -205,6 +219,7 @@ impl Engine {
         let (outcome, news) = self.call(adapter, settings, &sent.t, instruction, deadlines).await;
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
         let scheduled = sent.t.not_before.is_some();
+        let mut why = Unsent::OnTheWay;
         let learned = match outcome {
             Outcome::Reported(reports) => {
                 let heard = self.hear_about(&sent, &reports, news).await?;
@@ -215,20 +230,25 @@ impl Engine {
                 self.learn_of(sent, News::of_ours(Learned::Unknown)).await?;
                 return Ok(Turn::Over);
             }
-            // The PSP has said no to our credentials, to the last: that is its word, and no trouble on the way to it. Of an
-            // earlier attempt that nobody knows the end of it says nothing.
-            Outcome::NotSent(fault)
-                if fault.cause == FaultCause::AccountRefused && !may_retry && !sent.t.ended_unknown =>
-            {
-                Learned::Said { verdict: Verdict::Declined(Reason::AccountRefused), amount: None, occurred_at: None }
+            Outcome::NotSent(fault) => {
+                why = if fault.cause == FaultCause::AccountRefused { Unsent::Refused } else { Unsent::OnTheWay };
+                match why {
+                    // To the last: that is the PSP's word. Of an earlier attempt that nobody knows the end of it says
+                    // nothing.
+                    Unsent::Refused if !may_retry && !sent.t.ended_unknown => Learned::Said {
+                        verdict: Verdict::Declined(Reason::AccountRefused),
+                        amount: None,
+                        occurred_at: None,
+                    },
+                    Unsent::Refused | Unsent::OnTheWay => Learned::NotSent { may_retry },
+                }
             }
-            Outcome::NotSent(_) => Learned::NotSent { may_retry },
             Outcome::Unknown(_) => Learned::Unknown,
         };
         let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
             // With a time of its own it waits for the next sweep, ever longer.
-            Some(State::Created) if !scheduled => Turn::Again,
+            Some(State::Created) if !scheduled => Turn::Again(why),
             _ => Turn::Over,
         })
     }

@@ -6,6 +6,7 @@
 pub mod agreements;
 pub mod attention;
 pub mod bookings;
+pub mod checkup;
 pub mod deliveries;
 mod entity;
 pub mod events;
@@ -95,6 +96,8 @@ struct Inner {
     writer: writer::Writer,
     vault: Vault,
     clock: Clock,
+    /// How the writer's connection keeps what it commits, in the database's own words.
+    durability: String,
 }
 
 impl Store {
@@ -122,6 +125,10 @@ impl Store {
 
     pub fn clock(&self) -> &Clock {
         &self.inner.clock
+    }
+
+    fn durability(&self) -> &str {
+        &self.inner.durability
     }
 
     pub fn backend(&self) -> Backend {

@@ -56,10 +56,10 @@ impl Store {
         target.prepare()?;
         let writing = target.connect_options(Role::Writer);
         let writer = connect(&target, writing.clone()).await?;
-        match &target {
+        let durability = match &target {
             Target::Sqlite(_) => check_sqlite(&writer).await?,
             Target::Postgres(_) => check_postgres(&writer).await?,
-        }
+        };
         if options.migrate {
             migrate(&writer, &target).await?;
         } else {
@@ -74,6 +74,7 @@ impl Store {
                 writer: Writer::start(writer, writing, backend),
                 vault: options.vault,
                 clock: options.clock,
+                durability,
             }),
         })
     }
@@ -242,8 +243,10 @@ async fn text(db: &impl ConnectionTrait, sql: &'static str) -> Result<String, St
     Ok(row.try_get_by_index::<String>(0)?)
 }
 
-async fn check_sqlite(db: &DatabaseConnection) -> Result<(), StoreError> {
-    check_sqlite_version(&text(db, "SELECT sqlite_version()").await?)
+async fn check_sqlite(db: &DatabaseConnection) -> Result<String, StoreError> {
+    check_sqlite_version(&text(db, "SELECT sqlite_version()").await?)?;
+    let kept = text(db, "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous").await?;
+    Ok(format!("synchronous={kept}"))
 }
 
 fn check_sqlite_version(version: &str) -> Result<(), StoreError> {
@@ -259,11 +262,12 @@ fn check_sqlite_version(version: &str) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn check_postgres(db: &DatabaseConnection) -> Result<(), StoreError> {
-    if text(db, "SELECT current_setting('synchronous_commit')").await? == "off" {
+async fn check_postgres(db: &DatabaseConnection) -> Result<String, StoreError> {
+    let kept = text(db, "SELECT current_setting('synchronous_commit')").await?;
+    if kept == "off" {
         tracing::warn!("PostgreSQL has synchronous_commit=off: answered writes can be lost when it crashes");
     }
-    Ok(())
+    Ok(format!("synchronous_commit={kept}"))
 }
 
 /// Everything pending in one transaction: a killed start leaves the old schema, and of nodes that start together one

@@ -220,6 +220,11 @@ impl Vault {
         })
     }
 
+    /// The id of the key that a value was sealed with; `None` where it is no sealed value of ours.
+    pub fn key_of<'a>(&self, sealed: &'a [u8]) -> Option<&'a str> {
+        split(sealed).map(|(id, _, _)| id)
+    }
+
     /// Whether the value should be sealed again, because its key is no longer the first.
     pub fn is_outdated(&self, sealed: &[u8]) -> bool {
         split(sealed).is_none_or(|(id, _, _)| id != self.ring.first().id)

@@ -7,6 +7,8 @@ mod billwerk;
 mod cli;
 mod crash;
 mod docs;
+mod doctor;
+mod explain;
 mod flows;
 mod fuzz;
 mod hooks;

@@ -99,6 +99,16 @@ impl Server {
         &self.app.engine.store
     }
 
+    pub fn database(&self) -> &TestDatabase {
+        &self._database
+    }
+
+    /// An answer of the admin API to the first operator.
+    pub async fn operator(&self, path: &str) -> crate::ask::Reply {
+        let key = self.app.operator_key.expose();
+        crate::ask::Asker::new().ask("GET", &format!("{}{path}", self.url), &[("x-admin-key", key)], "").await
+    }
+
     pub fn psp(&self) -> &SandboxPsp {
         &self.app.sandbox
     }

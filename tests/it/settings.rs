@@ -579,6 +579,12 @@ async fn refused_tenant(world: &World) -> (Uuid, Uuid, Billwerk) {
     (tenant, connection, bw)
 }
 
+/// A sign-up that comes to nothing: sent again for as long as nothing is known to be sent, and then refused.
+async fn refused(bw: &Billwerk, id: &str) -> (u16, Value) {
+    bw.post("/api/Preauth", &debit(bw, id, &fresh("ag"))).await;
+    bw.get_until(&format!("/api/Preauth/{id}"), "refused", |(status, _)| *status != 200).await
+}
+
 /// A story. The PSP does not know an account's key any more. The platform hears that something is wrong with the set-up,
 /// and an operator is told; only when it has been so for long, and the account is refused when it is tried out too, does
 /// the platform hear the word that switches the PSP off. With good credentials all of it is over.
@@ -603,7 +609,7 @@ async fn a_refused_account_is_held_back_until_it_is_proved() {
         let mut ids = Vec::new();
         for _ in 0..3 {
             let preauth = fresh("a");
-            let (status, error) = bw.post("/api/Preauth", &debit(&bw, &preauth, &fresh("ag"))).await;
+            let (status, error) = refused(&bw, &preauth).await;
             assert_eq!((status, &error["ErrorCode"]), (500, &json!(INVALID_CONFIGURATION)), "{error}");
             assert_eq!(world.state("preauth", &preauth).await, State::Declined(Reason::AccountRefused));
             ids.push(preauth);
@@ -624,7 +630,7 @@ async fn a_refused_account_is_held_back_until_it_is_proved() {
         for id in &ids {
             assert_eq!(shown(id).await, (401, LOGIN_ERROR));
         }
-        let (status, error) = bw.post("/api/Preauth", &debit(&bw, &fresh("a"), &fresh("ag"))).await;
+        let (status, error) = refused(&bw, &fresh("a")).await;
         assert_eq!((status, &error["ErrorCode"]), (401, &json!(LOGIN_ERROR)), "{error}");
         let decided = store.audit_everywhere(Some(tenant)).await.expect("a database").0.remove(0);
         assert_eq!(

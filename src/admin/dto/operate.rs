@@ -195,7 +195,7 @@ impl From<NoticeState> for NoticeStateName {
 }
 
 #[derive(Clone, Debug, Object)]
-pub struct NoticeItem {
+pub struct NoticeSummary {
     pub id: String,
     pub tenant_id: String,
     pub connection_id: String,
@@ -214,9 +214,9 @@ pub struct NoticeItem {
     pub next_at_ms: Option<i64>,
 }
 
-impl From<NoticeLine> for NoticeItem {
-    fn from(line: NoticeLine) -> NoticeItem {
-        NoticeItem {
+impl From<NoticeLine> for NoticeSummary {
+    fn from(line: NoticeLine) -> NoticeSummary {
+        NoticeSummary {
             id: line.id.to_string(),
             tenant_id: line.tenant_id.to_string(),
             connection_id: line.connection_id.to_string(),
@@ -236,20 +236,20 @@ impl From<NoticeLine> for NoticeItem {
 #[derive(Clone, Debug, Object)]
 pub struct NoticeList {
     /// Newest first.
-    pub notices: Vec<NoticeItem>,
+    pub notices: Vec<NoticeSummary>,
     /// How many older ones there are.
     pub left_out: u64,
 }
 
 impl From<Page<NoticeLine>> for NoticeList {
     fn from(page: Page<NoticeLine>) -> NoticeList {
-        NoticeList { notices: page.rows.into_iter().map(NoticeItem::from).collect(), left_out: page.left_out }
+        NoticeList { notices: page.rows.into_iter().map(NoticeSummary::from).collect(), left_out: page.left_out }
     }
 }
 
 #[derive(Clone, Debug, Object)]
 pub struct NoticeShown {
-    pub notice: NoticeItem,
+    pub notice: NoticeSummary,
     /// What it says in the one model, a line for each piece of news; or why it says nothing.
     pub says: Vec<String>,
     /// A line each. Secrets and signatures are masked.

@@ -1,5 +1,6 @@
 //! What may be wrong with a name that nobody knows. Pure.
 
+use rialto_adapters::port::ReferenceRule;
 use uuid::Uuid;
 
 use crate::store::find::OtherThing;
@@ -81,12 +82,12 @@ pub fn of(given: &str, clues: &Clues) -> Vec<String> {
             "it looks like an id of the PSP {adapter} ({prefix}…): perhaps made there without us, or not told to us yet"
         ));
     }
-    for adapter in rialto_adapters::registry() {
-        let rule = &adapter.manifest().reference;
-        if rule.accepts(text) && text.len() == rule.mint(0).0.len() {
-            let name = adapter.manifest().name;
-            hints.push(format!("it looks like a reference that we send to {name}; is it from another server?"));
-        }
+    let minted = |rule: &ReferenceRule| rule.accepts(text) && text.len() == rule.mint(0).0.len();
+    let manifests = rialto_adapters::registry().iter().map(|adapter| adapter.manifest());
+    let names: Vec<&str> = manifests.filter(|manifest| minted(&manifest.reference)).map(|m| m.name).collect();
+    if !names.is_empty() {
+        let names = names.join(" or ");
+        hints.push(format!("it looks like a reference that we send to {names}; is it from another server?"));
     }
     if is_end_to_end(text) {
         hints.push("it looks like a PIX end-to-end id; no PSP has told us of it".to_owned());

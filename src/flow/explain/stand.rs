@@ -262,7 +262,10 @@ fn transaction(strand: &Strand, label: &str, now: Timestamp, waits: &mut Vec<Wai
             let needs_person = |alert: &&AlertLine| alert.kind == Alert::NeedsPerson.as_str();
             if strand.alerts.iter().filter(|alert| alert.settled_at.is_none()).any(|alert| needs_person(&alert)) {
                 waits.push(wait(CALLER, PERSON, format!("to find out at the PSP whether the {the} happened")));
-                next.push(Next { at: None, what: format!("a person says what happened: rialto resolve {}", t.id) });
+                next.push(Next {
+                    at: None,
+                    what: format!("a person says what happened: rialto resolve {} --as … --why …", t.id),
+                });
             } else {
                 waits.push(wait(RIALTO, PSP, format!("to say whether the {the} happened")));
             }
@@ -315,10 +318,10 @@ pub fn notice(notice: &NoticeLine, parked_under: &[(String, String)]) -> String 
             )
         }
         NoticeState::Unmatched => {
-            format!("nothing that it names ({names}) became known in a day: rialto notice match or drop {}", notice.id)
+            format!("nothing that it names ({names}) became known in a day: rialto notice match|drop {}", notice.id)
         }
         NoticeState::Unreadable => {
-            format!("it is genuine, but not what the PSP documents ({why}): rialto notice match or drop {}", notice.id)
+            format!("it is genuine, but not what the PSP documents ({why}): rialto notice match|drop {}", notice.id)
         }
         NoticeState::Ignored => format!("it is genuine, and of no concern to any payment: {why}"),
         NoticeState::Rejected => format!("it was rejected and is not believed: {why}"),

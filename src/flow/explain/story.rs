@@ -6,6 +6,7 @@ use uuid::Uuid;
 use super::stand::{self, Alerted, Next, Piece, Wait};
 use super::words;
 use crate::core::event::EventType;
+use crate::core::transaction::State;
 use crate::store::deliveries::{Attempt, Delivery};
 use crate::store::events::Event;
 use crate::store::find::{AlertLine, Ends};
@@ -314,19 +315,21 @@ fn audited(entry: &AuditEntry) -> Option<Line> {
 
 /// Rows of a history that were not read.
 fn unread(member: &Member, label: &str) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut note = |count: u64, what: &str| {
-        if count > 0 {
-            texts.push(format!("{count} more {what} of the {label}"));
-        }
-    };
-    for strand in &member.strands {
-        note(strand.facts.left_out, "decisions");
-        note(strand.exchanges.left_out, "calls to the PSP");
-        note(strand.movements.left_out, "movements of money");
+    let sum = |of: fn(&Strand) -> u64| member.strands.iter().map(of).sum::<u64>();
+    let attempts = member.deliveries.iter().map(|(_, attempts)| attempts.left_out).sum();
+    let counts = [
+        (sum(|strand| strand.facts.left_out), "decisions"),
+        (sum(|strand| strand.exchanges.left_out), "calls to the PSP"),
+        (sum(|strand| strand.movements.left_out), "movements of money"),
+        (member.events.left_out, "events"),
+        (attempts, "attempts to tell the caller"),
+    ];
+    let more = counts.into_iter().filter(|(count, _)| *count > 0);
+    let mut texts: Vec<String> = more.map(|(count, what)| format!("{count} more {what} of the {label}")).collect();
+    let gone = |s: &Strand| s.t.attempts > 0 && s.t.state != State::Submitted && s.exchanges.rows.is_empty();
+    if member.strands.iter().any(gone) {
+        texts.push(format!("calls to the PSP of the {label}, which are no longer kept"));
     }
-    note(member.events.left_out, "events");
-    note(member.deliveries.iter().map(|(_, attempts)| attempts.left_out).sum(), "attempts to tell the caller");
     texts
 }
 

@@ -80,7 +80,7 @@ fn transaction(kind: Kind, state: State) -> Transaction {
         confirmed: None,
         counters: Counters::new(3022),
         marked: false,
-        attempts: 1,
+        attempts: 0,
         ended_unknown: false,
         not_before: None,
         submit_by: at(4_000),
@@ -155,12 +155,12 @@ fn notice(state: NoticeState, attempts: i32) -> NoticeLine {
 
 fn delivery(state: DeliveryState, attempts: i32) -> Delivery {
     Delivery {
-        intent_id: None,
-        trace: None,
         id: id(6),
         tenant_id: id(7),
         endpoint_id: id(10),
         event_id: id(11),
+        intent_id: Some(id(1)),
+        trace: None,
         subject: "1:2".to_owned(),
         url: "https://shop.example/hook?secret=1".to_owned(),
         body: Vec::new(),
@@ -520,7 +520,7 @@ fn what_only_a_person_can_end_names_the_command() {
             "the PSP is asked what became of the refund (look-up 1)",
             "shop.example/hook is told (attempt 3)",
             "telling shop.example/hook is given up",
-            &format!("a person says what happened: rialto resolve {}", id(2)),
+            &format!("a person says what happened: rialto resolve {} --as … --why …", id(2)),
             &format!("shop.example/hook did not take the news in 9 attempts: rialto replay {}", id(6)),
         ]
     );
@@ -647,7 +647,7 @@ fn notices_say_what_became_of_them() {
     let names = vec![("ours".to_owned(), "abc".to_owned()), ("theirs".to_owned(), "chg_1".to_owned())];
     assert!(stand::notice(&parked, &names).contains("waits until ours abc, theirs chg_1 becomes known"));
     for state in [NoticeState::Unmatched, NoticeState::Unreadable] {
-        assert!(stand::notice(&notice(state, 3), &[]).contains("rialto notice match or drop"), "{state:?}");
+        assert!(stand::notice(&notice(state, 3), &[]).contains("rialto notice match|drop"), "{state:?}");
     }
 }
 
