@@ -14,6 +14,7 @@ mod m20261121_000001_settings;
 mod m20261121_000003_explain;
 mod m20261121_000004_means;
 mod m20261121_000005_observe;
+mod m20261121_000006_pix_simulator;
 mod m20261121_000008_bookings;
 
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000003_explain::Migration),
             Box::new(m20261121_000004_means::Migration),
             Box::new(m20261121_000005_observe::Migration),
+            Box::new(m20261121_000006_pix_simulator::Migration),
             Box::new(m20261121_000008_bookings::Migration),
         ]
     }

@@ -65,7 +65,7 @@ impl Adapter for PixGateway {
                 Err(fault) => return Lookup::Unknown(fault),
             }
         }
-        Lookup::Unknown(normalize::unreadable("too many transactions begin with our reference"))
+        Lookup::Unknown(Fault::unreadable("too many transactions begin with our reference"))
     }
 
     async fn probe(&self, context: &Context<'_>) -> Probe {

@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::contract::{ChargeRequest, Decimal, PayRequest, ReimbursementRequest, key_type, path, search};
 use super::manifest::{BASE_URL, MANIFEST, PIX_KEY, TOKEN};
-use crate::port::ids::document::{self, DocumentKind};
+use crate::port::check;
 use crate::port::ids::pix_key::{KeyKind, PixKey};
-use crate::port::instruction::{Instruction, Payer, Payout};
+use crate::port::instruction::{Instruction, Payout};
 use crate::port::manifest::MethodName;
 use crate::port::money::Money;
 use crate::port::outcome::Refusal;
@@ -39,22 +39,23 @@ const MESSAGE_MAX: usize = 140;
 /// What is wrong with an instruction.
 pub fn check(instruction: &Instruction) -> Result<(), Refusal> {
     match instruction {
-        Instruction::Charge(i) => person(&i.payer).and_then(|()| amount(instruction)),
-        Instruction::Payout(i) => person(&i.payee).and_then(|()| key(i)).and_then(|_| amount(instruction)),
-        Instruction::Refund(_) => amount(instruction),
-        Instruction::StoreMeans(_)
+        Instruction::Charge(i) => check::brazilian(&MANIFEST, &i.payer)?,
+        Instruction::Payout(i) => check::brazilian(&MANIFEST, &i.payee).and_then(|()| key(i).map(|_| ()))?,
+        Instruction::Refund(_)
+        | Instruction::StoreMeans(_)
         | Instruction::Preauth(_)
         | Instruction::Capture(_)
         | Instruction::Release(_)
-        | Instruction::Close(_) => Ok(()),
+        | Instruction::Close(_) => {}
     }
+    check::amount(&MANIFEST, MethodName::Pix, instruction)
 }
 
 /// The request of an instruction that has passed [`check`]; `None` for what the gateway does not do.
 pub fn instruction(settings: &Settings, instruction: &Instruction) -> Option<Request> {
     let request = match instruction {
         Instruction::Charge(i) => {
-            let (first_name, last_name) = names(&i.payer);
+            let (first_name, last_name) = check::names(&i.payer);
             let body = ChargeRequest {
                 amount: decimal(i.amount),
                 merchant_transaction_id: i.reference.0.clone(),
@@ -70,7 +71,7 @@ pub fn instruction(settings: &Settings, instruction: &Instruction) -> Option<Req
         }
         Instruction::Payout(i) => {
             let key = key(i).ok()?;
-            let (first_name, last_name) = names(&i.payee);
+            let (first_name, last_name) = check::names(&i.payee);
             let body = PayRequest {
                 merchant_transaction_id: i.reference.0.clone(),
                 amount: decimal(i.amount),
@@ -129,32 +130,6 @@ pub fn balance(settings: &Settings) -> Request {
     get(settings, path::BALANCE)
 }
 
-fn amount(instruction: &Instruction) -> Result<(), Refusal> {
-    let Some(money) = instruction.amount() else { return Ok(()) };
-    let Some(line) = MANIFEST.capability(instruction.kind(), MethodName::Pix, money.currency) else {
-        return Err(Refusal::new("currency", Reason::CurrencyInvalid, "PIX moves BRL only"));
-    };
-    match (line.minimum_minor..=line.maximum_minor).contains(&money.minor) {
-        true => Ok(()),
-        false => Err(Refusal::new("amount", Reason::AmountInvalid, "is outside of what PIX can move")),
-    }
-}
-
-/// What the gateway wants to know of whoever pays or is paid.
-fn person(payer: &Payer) -> Result<(), Refusal> {
-    let (first, last) = names(payer);
-    if first.is_empty() || last.is_empty() {
-        return Err(Refusal::new("name", Reason::DataInvalid, "first and last name are needed"));
-    }
-    let email = payer.email.as_deref().and_then(|email| email.split_once('@'));
-    if email.is_none_or(|(name, domain)| name.is_empty() || domain.is_empty()) {
-        return Err(Refusal::new("email", Reason::DataInvalid, "an e-mail address is needed"));
-    }
-    let document = payer.document.as_deref().unwrap_or_default();
-    let wrong = |why| Refusal::new("document", Reason::DocumentInvalid, format!("CPF or CNPJ {why}"));
-    document::kind(document).map(|_| ()).map_err(wrong)
-}
-
 /// The key of a payout. A document as key must be the payee's own: the gateway would send the money to anybody.
 fn key(payout: &Payout) -> Result<PixKey, Refusal> {
     let wrong = |why: &dyn std::fmt::Display| {
@@ -184,15 +159,6 @@ fn key_type_of(kind: KeyKind) -> &'static str {
         KeyKind::Email => key_type::EMAIL,
         KeyKind::Random => key_type::RANDOM,
     }
-}
-
-/// First name, and the rest. A company may have one word, which then stands in both.
-fn names(payer: &Payer) -> (String, String) {
-    let name = payer.name.as_deref().unwrap_or_default().trim();
-    let (first, last) = name.split_once(char::is_whitespace).unwrap_or((name, ""));
-    let company = payer.document.as_deref().is_some_and(|text| document::kind(text) == Ok(DocumentKind::Cnpj));
-    let last = if last.is_empty() && company { first } else { last };
-    (first.to_owned(), last.trim().to_owned())
 }
 
 fn message(description: &str) -> Option<String> {

@@ -1,7 +1,5 @@
 //! What the gateway says, in the words of the port. Pure.
 
-use serde::de::DeserializeOwned;
-
 use super::contract::{
     Balance, Decimal, ErrorBody, ErrorReply, Event, Transaction, TransactionReply, TransactionsReply, error_type,
     event, event_status, field, flow, status,
@@ -9,7 +7,7 @@ use super::contract::{
 use super::manifest::MANIFEST;
 use crate::port::instruction::{Instruction, Kind, Payer};
 use crate::port::money::{Currency, Money};
-use crate::port::outcome::{Fault, FaultCause, Feed, Lookup, Outcome, Probe};
+use crate::port::outcome::{Fault, Feed, Lookup, Outcome, Probe};
 use crate::port::reason::Reason;
 use crate::port::reference::{OurReference, References};
 use crate::port::report::{Movement, NextAction, Report, ReportKind, Stage, Verdict};
@@ -19,22 +17,19 @@ use crate::port::wire::Reply;
 /// The answer to an instruction.
 pub fn outcome(instruction: &Instruction, reply: &Reply) -> Outcome {
     let kind = instruction.kind();
-    if !(200..300).contains(&reply.status) {
+    let Some(TransactionReply { transaction: told }) = reply.good() else {
         return refusal(instruction, reply);
-    }
-    let Some(TransactionReply { transaction: told }) = parsed(reply) else {
-        return Outcome::Unknown(unreadable("a 2xx that is not a transaction"));
     };
     let (name, theirs) = match instruction {
         Instruction::Refund(refund) => (&refund.of.ours, refund.of.theirs.as_deref()),
         other => (other.reference(), None),
     };
     if told.merchant_transaction_id.as_ref() != Some(&name.0) || theirs.is_some_and(|theirs| theirs != told.id) {
-        return Outcome::Unknown(unreadable("the answer is about another transaction"));
+        return Outcome::Unknown(Fault::unreadable("the answer is about another transaction"));
     }
     let mut reports = match reports(&told, Some(kind)) {
         Ok(reports) => reports,
-        Err(why) => return Outcome::Unknown(unreadable(why)),
+        Err(why) => return Outcome::Unknown(Fault::unreadable(why)),
     };
     match instruction {
         // What the deposit's events say of refunds may be older than ours; that it was accepted is news of ours.
@@ -75,24 +70,24 @@ fn refusal(instruction: &Instruction, reply: &Reply) -> Outcome {
         Outcome::Reported(vec![report])
     };
     if let (422, Some(TransactionReply { transaction: Transaction { error: Some(error), .. } })) =
-        (reply.status, parsed(reply))
+        (reply.status, reply.json())
     {
         return declined(reason(Some(&error.error_type)), Some(error.error_type), error.message);
     }
     let Some(error) = error(reply) else {
-        return Outcome::Unknown(unreadable(&format!("status {} without a documented error", reply.status)));
+        return Outcome::Unknown(Fault::unreadable(format!("status {} without a documented error", reply.status)));
     };
     let first = error.message.iter().next();
     let code = first.map(|(field, _)| field.clone());
     let text = first.and_then(|(_, texts)| texts.first().cloned());
     let names = |field: &str| error.message.contains_key(field);
     match (reply.status, kind) {
-        (401, _) => Outcome::NotSent(not_accepted(401)),
+        (401, _) => Outcome::NotSent(Fault::not_accepted(401)),
         // No figure is documented, only the header that says that none is left.
-        (429, _) if reply.header("x-ratelimit-remaining") == Some("0") => Outcome::NotSent(not_accepted(429)),
+        (429, _) if reply.header("x-ratelimit-remaining") == Some("0") => Outcome::NotSent(Fault::not_accepted(429)),
         (404, Kind::Refund) => declined(Reason::InvalidState, code, text),
         (422, Kind::Charge | Kind::Payout) if names(field::MERCHANT_TRANSACTION_ID) => {
-            Outcome::Unknown(unreadable("this reference exists already"))
+            Outcome::Unknown(Fault::unreadable("this reference exists already"))
         }
         (422, _) if names(field::DOCUMENT_NUMBER) => declined(Reason::DocumentInvalid, code, text),
         (422, _) if names(field::PIX_KEY_VALUE) || names(field::PIX_KEY_TYPE) => {
@@ -103,18 +98,16 @@ fn refusal(instruction: &Instruction, reply: &Reply) -> Outcome {
         // Compliance, the balance, or the bank: the text alone would tell which.
         (422, _) if names(field::BASE) => declined(Reason::Rejected, code, text),
         (422, _) => declined(Reason::DataInvalid, code, text),
-        (status, _) => Outcome::Unknown(unreadable(&format!("status {status}"))),
+        (status, _) => Outcome::Unknown(Fault::unreadable(format!("status {status}"))),
     }
 }
 
 /// The answer to a question by the gateway's own id.
 pub fn one(kind: Kind, theirs: Option<&str>, reply: &Reply) -> Lookup {
-    match (reply.status, parsed::<TransactionReply>(reply)) {
-        (200..300, Some(answer)) if Some(answer.transaction.id.as_str()) == theirs => {
-            found(kind, &[&answer.transaction])
-        }
-        (200..300, Some(_)) => Lookup::Unknown(unreadable("the answer is about another transaction")),
-        _ => Lookup::Unknown(no_answer(reply)),
+    match reply.good::<TransactionReply>() {
+        Some(answer) if Some(answer.transaction.id.as_str()) == theirs => found(kind, &[&answer.transaction]),
+        Some(_) => Lookup::Unknown(Fault::unreadable("the answer is about another transaction")),
+        None => Lookup::Unknown(no_answer(reply)),
     }
 }
 
@@ -125,7 +118,7 @@ pub enum Found {
 }
 
 pub fn called(kind: Kind, ours: &str, page: u32, reply: &Reply) -> Found {
-    let (200..300, Some(answer)) = (reply.status, parsed::<TransactionsReply>(reply)) else {
+    let Some(answer) = reply.good::<TransactionsReply>() else {
         return Found::Answer(Lookup::Unknown(no_answer(reply)));
     };
     let same: Vec<&Transaction> =
@@ -142,7 +135,7 @@ fn found(kind: Kind, told: &[&Transaction]) -> Lookup {
     for told in told {
         match reports(told, Some(kind)) {
             Ok(reports) => all.extend(reports),
-            Err(why) => return Lookup::Unknown(unreadable(why)),
+            Err(why) => return Lookup::Unknown(Fault::unreadable(why)),
         }
     }
     // A deposit from which nothing went back has never heard of its refund.
@@ -151,10 +144,8 @@ fn found(kind: Kind, told: &[&Transaction]) -> Lookup {
 }
 
 pub fn balance(reply: &Reply) -> Result<Money, Fault> {
-    match (reply.status, parsed::<Balance>(reply)) {
-        (200..300, Some(Balance { amount })) => money(&amount).map_err(unreadable),
-        _ => Err(no_answer(reply)),
-    }
+    let told = reply.good::<Balance>().ok_or_else(|| no_answer(reply))?;
+    money(&told.amount).map_err(Fault::unreadable)
 }
 
 /// Settings are tried by asking for the balance.
@@ -199,7 +190,7 @@ impl Cursor {
 }
 
 pub fn feed(cursor: Cursor, reply: &Reply) -> Feed {
-    let (200..300, Some(answer)) = (reply.status, parsed::<TransactionsReply>(reply)) else {
+    let Some(answer) = reply.good::<TransactionsReply>() else {
         return Feed::Unknown(no_answer(reply));
     };
     let times = answer.transactions.iter().filter_map(|told| Timestamp::parse(told.updated_at.as_deref()?));
@@ -282,6 +273,7 @@ fn charge(told: &Transaction) -> Result<Vec<Report>, &'static str> {
         let mut cancelled = report(told, Kind::Charge, Verdict::Cancelled, void)?;
         // The customer, as the gateway has it, is who did not pay.
         cancelled.party = holder(told);
+        cancelled.reason = Some(Reason::PayerMismatch);
         cancelled.psp_code = Some(event::VOID.to_owned());
         cancelled.psp_text = Some("paid from another person's account, and sent back".to_owned());
         return Ok(vec![cancelled]);
@@ -308,6 +300,7 @@ fn payout(told: &Transaction) -> Result<Vec<Report>, &'static str> {
         for refund in events(told, event::REFUND, Came::Good) {
             let mut back = report(told, Kind::Payout, Verdict::Succeeded, refund)?;
             back.kind = ReportKind::Return;
+            back.reason = told.error.as_ref().map(|error| reason(Some(&error.error_type)));
             back.references.scheme = None;
             reports.push(explained(back, told));
         }
@@ -420,26 +413,14 @@ fn money(amount: &Decimal) -> Result<Money, &'static str> {
     Money::parse_major(&amount.0, Currency::BRL).map_err(|_| "an amount that is none")
 }
 
-fn parsed<T: DeserializeOwned>(reply: &Reply) -> Option<T> {
-    serde_json::from_slice(&reply.body).ok()
-}
-
 /// A refusal in the documented form, of the status it came with.
 fn error(reply: &Reply) -> Option<ErrorBody> {
-    parsed::<ErrorReply>(reply).map(|answer| answer.error).filter(|error| error.status == reply.status)
+    reply.json::<ErrorReply>().map(|answer| answer.error).filter(|error| error.status == reply.status)
 }
 
 fn no_answer(reply: &Reply) -> Fault {
     match reply.status {
-        401 if error(reply).is_some() => not_accepted(401),
-        status => unreadable(&format!("status {status} that is no documented answer")),
+        401 if error(reply).is_some() => Fault::not_accepted(401),
+        status => Fault::unreadable(format!("status {status} that is no documented answer")),
     }
-}
-
-pub fn unreadable(why: &str) -> Fault {
-    Fault::unknown(FaultCause::AnswerUnreadable, why)
-}
-
-fn not_accepted(status: u16) -> Fault {
-    Fault::not_sent(FaultCause::NotAccepted, format!("status {status}: nothing was done"))
 }

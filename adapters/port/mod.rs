@@ -3,6 +3,7 @@
 //! An adapter is stateless and pure but for one thing: it may send requests through the [`Wire`] it is given. It never
 //! reads a clock, the environment or randomness: same input, same bytes. In reading order:
 //! - [`adapter`] – the trait itself, and what each of its verbs promises.
+//! - [`check`] – what can be seen to be wrong with an instruction by the manifest alone.
 //! - [`manifest`] – what a PSP can do, as constant data.
 //! - [`instruction`] – what we ask for. [`outcome`] – what the call told us. [`report`] – the one normal form of news.
 //! - [`reason`] – the closed list of why money did not move.
@@ -13,6 +14,7 @@
 //! - `conformance` – the suite every adapter's tests run.
 
 pub mod adapter;
+pub mod check;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod ids;

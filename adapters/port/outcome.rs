@@ -78,6 +78,18 @@ impl Fault {
     }
 }
 
+impl Fault {
+    /// A complete reply that is not what the PSP documents.
+    pub fn unreadable(why: impl Into<String>) -> Fault {
+        Fault::unknown(FaultCause::AnswerUnreadable, why)
+    }
+
+    /// The PSP's documented "not accepted, nothing done".
+    pub fn not_accepted(status: u16) -> Fault {
+        Fault::not_sent(FaultCause::NotAccepted, format!("status {status}: nothing was done"))
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.cause.as_str(), self.text)

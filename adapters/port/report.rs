@@ -118,7 +118,7 @@ pub struct Report {
     pub amount: Option<Money>,
     /// What the PSP or a bank charged for it.
     pub fee: Option<Money>,
-    /// Why money was taken back, or means were revoked. A decline has its reason in the verdict.
+    /// Why money was taken back or came back, a payment was cancelled, or means were revoked. A decline has its reason in the verdict.
     pub reason: Option<Reason>,
     pub movement: Option<Movement>,
     /// When it happened there, by the PSP's own clock.

@@ -74,6 +74,16 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
     }
+
+    /// The body, if it is JSON of this form.
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// The body of a 2xx, if it is JSON of this form.
+    pub fn good<T: serde::de::DeserializeOwned>(&self) -> Option<T> {
+        if (200..300).contains(&self.status) { self.json() } else { None }
+    }
 }
 
 impl fmt::Debug for Reply {

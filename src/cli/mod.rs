@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
+//! - `args` – what can be written. `serve` – runs the server. `simulate` – plays a PSP. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
 //!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what
 //!   waits for a person; `explain` – what has become of something; `doctor` – whether all is well. `page` – text that fits a
@@ -18,6 +18,7 @@ mod page;
 mod serve;
 mod settings;
 mod setup;
+mod simulate;
 pub mod walkthrough;
 
 use std::path::Path;
@@ -67,7 +68,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         (_, loaded) => loaded?,
     };
     let serves = matches!(cli.command, Command::Serve { .. });
-    let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
+    let plays = matches!(cli.command, Command::Simulate(_));
+    let usual = if serves || plays { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
     let serves = matches!(cli.command, Command::Serve { .. });
     let traced = config.otlp_endpoint.as_ref().filter(|_| serves);
@@ -76,6 +78,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve { demo } => serve::run(&config, demo, outlet).await,
         Command::Migrate => migrate(&config, cli.json).await,
+        Command::Simulate(args) => simulate::run(&config, cli.json, args).await,
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
         Command::Key { command } => setup::key(&config, cli.json, command).await,

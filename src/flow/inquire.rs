@@ -108,7 +108,7 @@ impl Engine {
         };
         metrics::PSP_CALLS.took([adapter.manifest().name, "lookup", outcome], started.elapsed());
         let exchanges = self.exchanges(t, "lookup", recorder.take());
-        let news = News { source: Source::Lookup, exchanges, ..News::of_ours(Learned::AbsentNotYet) };
+        let mut news = News { source: Source::Lookup, exchanges, ..News::of_ours(Learned::AbsentNotYet) };
         let resend = may_resend(adapter, t, asked_at);
         let believable =
             t.answer_by.is_none_or(|by| asked_at >= by.plus(self.clock.wait(adapter.manifest().lookup.absent_after)));
@@ -118,6 +118,8 @@ impl Engine {
                     tracing::info!(transaction = %t.id, was = t.state.name(), found = "reported", "looked up");
                     return Ok(Asked::Answered);
                 }
+                // The calls were kept with what they told of.
+                news.exchanges.clear();
                 ("other", Learned::AbsentNotYet, t.absences)
             }
             Lookup::Absent if believable && t.absences + 1 >= ABSENCES_BELIEVED => {

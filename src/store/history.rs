@@ -315,6 +315,17 @@ impl Store {
         found.into_iter().map(BookedMovement::try_from).collect()
     }
 
+    /// The transaction at which a flow of money of a connection's PSP is booked.
+    pub async fn booked_at(&self, tenant: Uuid, connection: Uuid, movement: &str) -> Result<Option<Uuid>, StoreError> {
+        let found = movements::Entity::find()
+            .filter(movements::Column::TenantId.eq(tenant))
+            .filter(movements::Column::ConnectionId.eq(connection))
+            .filter(movements::Column::Movement.eq(movement))
+            .one(self.reader())
+            .await?;
+        Ok(found.map(|row| row.transaction_id))
+    }
+
     /// The calls made for a transaction, oldest first.
     pub async fn exchanges(&self, tenant: Uuid, transaction: Uuid) -> Result<Vec<StoredExchange>, StoreError> {
         let found = exchanges::Entity::find()

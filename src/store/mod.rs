@@ -21,6 +21,7 @@ mod open;
 pub mod operators;
 pub mod retention;
 pub mod sandbox_psp;
+pub mod simulator;
 mod sql;
 pub mod tenants;
 #[doc(hidden)]

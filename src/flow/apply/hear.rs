@@ -74,7 +74,10 @@ impl Engine {
         let mut heard = false;
         let mut exchanges = news.exchanges.clone();
         for report in reports {
-            let ours = report.references.ours.as_ref().is_none_or(|ours| *ours == t.ours);
+            let ours = match &report.references.ours {
+                Some(ours) => *ours == t.ours,
+                None => self.may_be(t, report).await?,
+            };
             let news = News { exchanges: std::mem::take(&mut exchanges), ..news.clone() }.reported(report);
             if ours && report.kind == ReportKind::Of(t.kind) {
                 self.learn_of(known.clone(), news).await?;
@@ -88,6 +91,24 @@ impl Engine {
         }
         self.keep_exchanges(exchanges).await?;
         Ok(heard)
+    }
+
+    /// Whether a report without a reference of ours can be news of `t`. A PSP that tells the whole history of a payment
+    /// each time tells of earlier refunds as well: one that is booked already, or of another amount, is another one.
+    async fn may_be(&self, t: &Transaction, report: &Report) -> Result<bool, FlowError> {
+        if t.kind != Kind::Refund || report.kind != ReportKind::Of(Kind::Refund) {
+            return Ok(true);
+        }
+        let fits = report.amount.is_none_or(|amount| amount == t.amount);
+        Ok(fits && self.booked_at(t.tenant_id, t.connection_id, report).await?.is_none_or(|at| at == t.id))
+    }
+
+    /// The transaction at which the flow of money that a report tells of is booked already.
+    async fn booked_at(&self, tenant: Uuid, connection: Uuid, report: &Report) -> Result<Option<Uuid>, FlowError> {
+        match &report.movement {
+            Some(movement) => Ok(self.store.booked_at(tenant, connection, &movement.0).await?),
+            None => Ok(None),
+        }
     }
 
     /// Applies one report to whatever it is about. Returns the names by which nothing was found.
@@ -162,6 +183,9 @@ impl Engine {
             return Ok([names(report), names(&above)].concat());
         };
         if report.references.ours.is_none() {
+            if self.booked_at(tenant, connection, report).await?.is_some() {
+                return Ok(Vec::new());
+            }
             let under = self.store.transactions_under(tenant, parent.id).await?;
             let open = under.iter().find(|t| {
                 t.kind == Kind::Refund && t.state.is_open() && report.amount.is_none_or(|amount| amount == t.amount)
