@@ -3,7 +3,7 @@
 use super::instruction::{Instruction, Kind};
 use super::manifest::Manifest;
 use super::notice::{NoticeSecrets, RawNotice, Verification, Verified};
-use super::outcome::{BalanceAnswer, Feed, Lookup, Outcome, Probe, Read};
+use super::outcome::{BalanceAnswer, Feed, Lookup, Outcome, Probe, Read, Refusal};
 use super::reference::References;
 use super::settings::Settings;
 use super::time::Timestamp;
@@ -25,6 +25,10 @@ pub struct Context<'a> {
 #[async_trait::async_trait]
 pub trait Adapter: Send + Sync {
     fn manifest(&self) -> &'static Manifest;
+
+    /// What can be seen to be wrong with an instruction before anything is sent: a key, a document, a check digit. Pure.
+    /// `submit` may rely on it having been asked, and must send nothing wrong without it.
+    fn check(&self, instruction: &Instruction) -> Result<(), Refusal>;
 
     /// Sends one instruction, once. Never retries.
     async fn submit(&self, context: &Context<'_>, instruction: &Instruction) -> Outcome;

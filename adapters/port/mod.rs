@@ -36,11 +36,11 @@ pub use instruction::{
 pub use manifest::Manifest;
 pub use money::{Currency, Money, MoneyError};
 pub use notice::{NoticeSecrets, RawNotice, Verification, Verified};
-pub use outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read, Sent};
+pub use outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read, Refusal, Sent};
 pub use reason::Reason;
 pub use reference::{OurReference, ReferenceRule, References};
 pub use report::{Bearer, Movement, NextAction, Report, ReportKind, Stage, Verdict};
 pub use secret::Secret;
 pub use settings::Settings;
-pub use time::{Duration, Timestamp};
+pub use time::{Civil, Duration, Timestamp};
 pub use wire::{Header, Method, Reply, Request, Wire};

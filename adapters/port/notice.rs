@@ -3,6 +3,7 @@
 //! Reading a notice needs a [`Verified`], and the checkers of this file are the only code that can make one: a forgotten
 //! check does not compile.
 
+use base64::Engine as _;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
@@ -163,6 +164,36 @@ impl TimedSignature {
     }
 }
 
+/// The signature scheme "base64 of the lower-case hex of HMAC-SHA256 over the body". It covers no time, so a notice can be
+/// repeated by whoever has seen it; what it says must not count twice.
+#[derive(Clone, Copy, Debug)]
+pub struct HexInBase64Signature {
+    /// Header name in lower case.
+    pub header: &'static str,
+}
+
+impl HexInBase64Signature {
+    /// Checks a notice against every secret, in constant time.
+    pub fn check(&self, secrets: &NoticeSecrets, notice: &RawNotice) -> Verification {
+        let Some(given) = notice.header(self.header) else {
+            return Verification::Rejected("no signature header, or more than one");
+        };
+        let genuine = secrets.0.iter().filter(|secret| !secret.is_empty()).any(|secret| {
+            let expected = self.sign(secret, &notice.body);
+            bool::from(given.trim().as_bytes().ct_eq(expected.as_bytes()))
+        });
+        match genuine {
+            true => Verification::Verified(Verified { notice: notice.clone() }),
+            false => Verification::Rejected("signature does not match"),
+        }
+    }
+
+    /// Signs a body: what the PSPs we play send.
+    pub fn sign(&self, secret: &Secret, body: &[u8]) -> String {
+        base64::engine::general_purpose::STANDARD.encode(hex(&hmac_sha256(secret, &[body])))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,5 +245,40 @@ mod tests {
             ),
             "an empty secret verifies nothing"
         );
+    }
+
+    #[test]
+    fn a_signature_that_is_hex_in_base64_covers_the_body() {
+        const SCHEME: HexInBase64Signature = HexInBase64Signature { header: "x-signature" };
+        let (old, new) = (Secret::new("old secret"), Secret::new("new secret"));
+        let secrets = NoticeSecrets(vec![old.clone(), new.clone()]);
+        let good = SCHEME.sign(&new, b"{}");
+        assert_eq!(good.len(), 88, "64 hexadecimal digits in base64");
+        let raw = base64::engine::general_purpose::STANDARD.encode(hmac_sha256(&new, &[b"{}"]));
+        let (by_old, spaced) = (SCHEME.sign(&old, b"{}"), format!(" {good} "));
+        let (stranger, unsigned) = (SCHEME.sign(&Secret::new("other"), b"{}"), SCHEME.sign(&Secret::new(""), b"{}"));
+        let hexadecimal = hex(&hmac_sha256(&new, &[b"{}"]));
+        type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a [u8], bool);
+        let rows: &[Row] = &[
+            ("good", &[("x-signature", &good)], b"{}", true),
+            ("the older secret", &[("x-signature", &by_old)], b"{}", true),
+            ("spaces around", &[("x-signature", &spaced)], b"{}", true),
+            ("another body", &[("x-signature", &good)], b"{ }", false),
+            ("a stranger", &[("x-signature", &stranger)], b"{}", false),
+            ("the empty secret", &[("x-signature", &unsigned)], b"{}", false),
+            ("base64 of the digest itself", &[("x-signature", &raw)], b"{}", false),
+            ("hexadecimal only", &[("x-signature", &hexadecimal)], b"{}", false),
+            ("a part of it", &[("x-signature", &good[..44])], b"{}", false),
+            ("nothing in it", &[("x-signature", "")], b"{}", false),
+            ("none", &[], b"{}", false),
+            ("sent twice", &[("x-signature", &good), ("x-signature", &good)], b"{}", false),
+        ];
+        for (name, headers, body, expected) in rows {
+            let verified = matches!(SCHEME.check(&secrets, &notice(headers, body)), Verification::Verified(_));
+            assert_eq!(verified, *expected, "{name}");
+        }
+        let empty = NoticeSecrets(vec![Secret::new("")]);
+        let forged = notice(&[("x-signature", &unsigned)], b"{}");
+        assert!(matches!(SCHEME.check(&empty, &forged), Verification::Rejected(_)), "an empty secret verifies nothing");
     }
 }

@@ -101,6 +101,28 @@ impl From<Fault> for Outcome {
     }
 }
 
+/// Why an instruction must not be sent: something in it is wrong, and no PSP need be asked to know that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which part: `amount`, `currency`, `destination`, `name`, `email`, `phone` or `document`.
+    pub field: &'static str,
+    pub reason: Reason,
+    /// What is wrong with it, for whoever sent it: a fragment in lower case that does not repeat the value.
+    pub text: String,
+}
+
+impl Refusal {
+    pub fn new(field: &'static str, reason: Reason, text: impl Into<String>) -> Refusal {
+        Refusal { field, reason, text: text.into() }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.text)
+    }
+}
+
 /// What `lookup` learned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Lookup {

@@ -6,7 +6,7 @@ use crate::port::adapter::{Adapter, Context};
 use crate::port::instruction::{Instruction, Kind};
 use crate::port::manifest::Manifest;
 use crate::port::notice::{NoticeSecrets, RawNotice, Verification, Verified};
-use crate::port::outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read};
+use crate::port::outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read, Refusal};
 use crate::port::reference::References;
 use crate::port::time::Timestamp;
 
@@ -17,6 +17,11 @@ pub struct Sandbox;
 impl Adapter for Sandbox {
     fn manifest(&self) -> &'static Manifest {
         &MANIFEST
+    }
+
+    /// The sandbox says itself what is wrong with a request, so that its refusals can be tried out.
+    fn check(&self, _instruction: &Instruction) -> Result<(), Refusal> {
+        Ok(())
     }
 
     async fn submit(&self, context: &Context<'_>, instruction: &Instruction) -> Outcome {

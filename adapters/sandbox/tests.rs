@@ -7,7 +7,7 @@ use crate::port::conformance::{Saying, Suite, Vocabulary, fake};
 use crate::port::instruction::{Instruction, Kind};
 use crate::port::manifest::Manifest;
 use crate::port::notice::{NoticeSecrets, RawNotice, Verification, Verified};
-use crate::port::outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read};
+use crate::port::outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read, Refusal};
 use crate::port::reason::Reason;
 use crate::port::reference::References;
 use crate::port::report::{Report, ReportKind, Verdict};
@@ -146,6 +146,10 @@ struct Mistaken(Mistake);
 impl Adapter for Mistaken {
     fn manifest(&self) -> &'static Manifest {
         Sandbox.manifest()
+    }
+
+    fn check(&self, instruction: &Instruction) -> Result<(), Refusal> {
+        Sandbox.check(instruction)
     }
 
     async fn submit(&self, context: &Context<'_>, instruction: &Instruction) -> Outcome {
