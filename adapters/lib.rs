@@ -2,10 +2,12 @@
 //!
 //! In reading order:
 //! - [`port`] – what every adapter is written against: instructions, outcomes, reports, manifest, notices, wire.
+//! - [`pientegra`] – bank transfers in Turkish lira: hosted deposits, withdrawals to an IBAN.
 //! - [`sandbox`] – the scriptable provider built into Rialto; the adapter to copy when you add your own.
 //!
 //! [`registry`] is the one line an adapter needs beside its folder.
 
+pub mod pientegra;
 pub mod port;
 pub mod sandbox;
 
@@ -13,7 +15,7 @@ use port::Adapter;
 
 /// Every adapter this build speaks, in the order in which they are shown to people.
 pub fn registry() -> &'static [&'static dyn Adapter] {
-    &[&sandbox::Sandbox]
+    &[&sandbox::Sandbox, &pientegra::Pientegra]
 }
 
 /// The adapter called `name` (`manifest().name`), if this build has it.
