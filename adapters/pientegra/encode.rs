@@ -29,9 +29,8 @@ pub fn check(instruction: &Instruction) -> Result<(), Refusal> {
             if i.destination.kind != IBAN {
                 return Err(Refusal::new("destination", Reason::DestinationInvalid, "is not an IBAN"));
             }
-            let Some(number) = iban::normalise(&i.destination.value) else {
-                return Err(Refusal::new("destination", Reason::IbanInvalid, "is not a valid IBAN"));
-            };
+            let number = iban::of(&i.destination.value)
+                .map_err(|fault| Refusal::new("destination", Reason::IbanInvalid, fault.to_string()))?;
             if !number.starts_with("TR") {
                 return Err(Refusal::new("destination", Reason::CountryInvalid, "is not a Turkish IBAN"));
             }
