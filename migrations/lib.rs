@@ -10,6 +10,7 @@ mod m20261120_000000_model;
 mod m20261120_000001_leases;
 mod m20261120_000002_sandbox_psp;
 mod m20261121_000000_operators;
+mod m20261121_000007_budgets;
 
 pub struct Migrator;
 
@@ -20,6 +21,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000001_leases::Migration),
             Box::new(m20261120_000002_sandbox_psp::Migration),
             Box::new(m20261121_000000_operators::Migration),
+            Box::new(m20261121_000007_budgets::Migration),
         ]
     }
 }

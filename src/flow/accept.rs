@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 
 use rialto_adapters::port::manifest::MethodName;
-use rialto_adapters::port::{Kind, Money, Timestamp};
+use rialto_adapters::port::{self, Duration, Kind, Money, Timestamp};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+use super::budget::Admitted;
 use super::identity::Caller;
-use super::limits::{CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
+use super::instruct::Instructed;
+use super::limits::{CALL_ANSWERED_WITHIN, PAYOUT_SUBMIT_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
 use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
@@ -55,6 +57,8 @@ pub enum Work {
     StoreMeans,
     Preauth,
     Charge,
+    /// To the destination and the payee that the details name.
+    Payout,
     /// Of a preauth, with the intent it belongs to.
     Capture(Box<Transaction>),
     /// Of a charge or a capture, with the intent it belongs to.
@@ -67,6 +71,7 @@ impl Work {
             Work::StoreMeans => Kind::StoreMeans,
             Work::Preauth => Kind::Preauth,
             Work::Charge => Kind::Charge,
+            Work::Payout => Kind::Payout,
             Work::Capture(_) => Kind::Capture,
             Work::Refund(_) => Kind::Refund,
         }
@@ -74,7 +79,7 @@ impl Work {
 
     fn parent(&self) -> Option<&Transaction> {
         match self {
-            Work::StoreMeans | Work::Preauth | Work::Charge => None,
+            Work::StoreMeans | Work::Preauth | Work::Charge | Work::Payout => None,
             Work::Capture(parent) | Work::Refund(parent) => Some(parent),
         }
     }
@@ -91,6 +96,17 @@ pub enum Accepted {
     Differs { field: String },
     /// The parent has less left than this would take, or is in a state that does not allow it any more. Nothing is stored.
     Short,
+    /// The adapter sees without asking the PSP that it cannot be carried out. Nothing is stored.
+    Refused(port::Refusal),
+    /// The PSP takes no more at the moment, and as many as may wait do so already. Nothing is stored.
+    Busy { retry_after: Duration },
+}
+
+/// What a wish comes to before anything is stored.
+enum Built {
+    /// `waits`: it is not to be sent at once, because the PSP takes no more calls.
+    Ready { known: Box<Known>, unit: Unit, waits: bool },
+    No(Accepted),
 }
 
 /// What an earlier request under the same key means for this one.
@@ -131,12 +147,16 @@ impl Engine {
     /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            let (known, unit) = self.build(caller, &wish).await?;
+            let (known, unit, waits) = match self.build(caller, &wish).await? {
+                Built::Ready { known, unit, waits } => (*known, unit, waits),
+                Built::No(accepted) => return Ok(accepted),
+            };
             let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
                     let (intent, transaction) = (Box::new(known.intent.clone()), known.t.id);
-                    return Ok(Accepted::New { intent, transaction, sending: self.spawn_first(known) });
+                    let sending = if waits { tokio::spawn(async {}) } else { self.spawn_first(known) };
+                    return Ok(Accepted::New { intent, transaction, sending });
                 }
                 Err(refusal) => refusal,
             };
@@ -155,7 +175,7 @@ impl Engine {
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
     }
 
-    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<(Known, Unit), FlowError> {
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Built, FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("accept");
         let agreement_id = match &wish.agreement {
@@ -198,8 +218,22 @@ impl Engine {
         };
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
-        if leaves_at_once(transaction.kind) {
-            transaction = self.submitted(&transaction, &connection)?;
+        let adapter = self.adapter(&connection)?;
+        if let Some(refusal) = self.wrong_with(&intent, &transaction, adapter).await? {
+            return Ok(Built::No(Accepted::Refused(refusal)));
+        }
+        let at_once = leaves_at_once(transaction.kind);
+        let patient = !at_once || wish.page_until.is_some();
+        let mut waits = false;
+        match self.admit(adapter, &connection, &transaction, at_once, patient).await? {
+            Admitted::Sends if at_once => transaction = self.submitted(&transaction, &connection)?,
+            Admitted::Sends => {}
+            Admitted::Waits(not_before) => {
+                waits = true;
+                transaction.look_at = Some(not_before);
+                transaction.submit_by = wish.page_until.unwrap_or(transaction.submit_by);
+            }
+            Admitted::TurnedAway { retry_after } => return Ok(Built::No(Accepted::Busy { retry_after })),
         }
         self.store.claim_intent(&mut unit, &intent);
         if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
@@ -207,7 +241,23 @@ impl Engine {
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        Ok((Known { t: transaction, intent, connection }, unit))
+        Ok(Built::Ready { known: Box::new(Known { t: transaction, intent, connection }), unit, waits })
+    }
+
+    /// What the adapter sees to be wrong with a transaction that stands on its own; a follow-up's parent has passed.
+    async fn wrong_with(
+        &self,
+        intent: &Intent,
+        t: &Transaction,
+        adapter: &dyn port::Adapter,
+    ) -> Result<Option<port::Refusal>, FlowError> {
+        if t.parent_id.is_some() {
+            return Ok(None);
+        }
+        match self.instruction(intent, t).await? {
+            Instructed::Ready(instruction) => Ok(adapter.check(&instruction).err()),
+            Instructed::Impossible(..) => Ok(None),
+        }
     }
 
     /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.
@@ -223,7 +273,7 @@ impl Engine {
             rialto_adapters::find(adapter).ok_or_else(|| FlowError::Broken(format!("unknown adapter {adapter:?}")))?;
         let id = self.clock.new_id();
         let now = self.clock.now();
-        let submit_by = self.clock.deadline(SUBMIT_WITHIN);
+        let submit_by = self.clock.deadline(if kind == Kind::Payout { PAYOUT_SUBMIT_WITHIN } else { SUBMIT_WITHIN });
         Ok(Transaction {
             id,
             tenant_id: intent.tenant_id,
@@ -248,7 +298,7 @@ impl Engine {
             send_by: None,
             answer_by: None,
             // Should this node die before it sends: whoever looks then finds it past its time.
-            look_at: Some(submit_by),
+            look_at: Some(submit_by.min(self.clock.deadline(SUBMIT_WITHIN))),
             lookups: 0,
             absences: 0,
             state_at_psp: None,

@@ -1,6 +1,6 @@
 //! A committed transaction as the instruction an adapter understands.
 
-use rialto_adapters::port::{Capture, Charge, Instruction, Kind, Means, Parent, Preauth, Refund, Release, StoreMeans};
+use rialto_adapters::port::{Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Refund, Release, StoreMeans};
 
 use super::{Engine, FlowError};
 use crate::store::agreements::AgreementState;
@@ -36,7 +36,19 @@ impl Engine {
                     _ => Instruction::Refund(Refund { reference, of, amount, description }),
                 }
             }
-            Kind::Payout => return Ok(Instructed::Impossible("no contract of this build pays out")),
+            Kind::Payout => {
+                let Some(destination) = intent.details.destination() else {
+                    return Ok(Instructed::Impossible("nobody has said where the money is to go"));
+                };
+                Instruction::Payout(Payout {
+                    reference: t.ours.clone(),
+                    method: t.method,
+                    amount: t.amount,
+                    destination,
+                    payee: intent.details.payer(),
+                    description: intent.details.description.clone(),
+                })
+            }
         };
         Ok(Instructed::Ready(Box::new(instruction)))
     }

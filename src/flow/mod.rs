@@ -3,6 +3,7 @@
 //!
 //! - [`identity`] – who is calling.
 //! - [`accept`] – a caller's wish becomes an intent and a transaction, once for ever.
+//! - `budget` – how many calls a PSP takes, and whose turn it is.
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
@@ -12,6 +13,7 @@
 
 pub mod accept;
 pub mod apply;
+mod budget;
 pub mod cancel;
 pub mod expire;
 pub mod identity;
@@ -43,6 +45,8 @@ pub struct Engine {
     /// Where callers, payers and PSPs reach us, without a trailing slash.
     public_url: Arc<str>,
     pub nudges: Nudges,
+    /// Calls leased from the PSPs' budgets.
+    leases: budget::Leases,
 }
 
 /// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
@@ -82,7 +86,8 @@ impl FlowError {
 impl Engine {
     pub fn new(store: Store, wire: Arc<dyn Wire>, public_url: &str) -> Engine {
         let clock = store.clock().clone();
-        Engine { store, clock, wire, public_url: public_url.trim_end_matches('/').into(), nudges: Nudges::default() }
+        let public_url = public_url.trim_end_matches('/').into();
+        Engine { store, clock, wire, public_url, nudges: Nudges::default(), leases: budget::Leases::default() }
     }
 
     pub fn public_url(&self) -> &str {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rialto_adapters::port::instruction::Destination;
 use rialto_adapters::port::{NextAction, Payer, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub struct Details {
     pub given: BTreeMap<String, String>,
     /// Charge the means stored under the agreement.
     pub use_stored_means: bool,
+    /// Where a payout goes: `iban`, `pix_key`, …, and its value.
+    pub destination_kind: Option<String>,
+    pub destination: Option<String>,
     pub customer: Option<String>,
     pub name: Option<String>,
     pub email: Option<String>,
@@ -29,6 +33,12 @@ pub struct Details {
 }
 
 impl Details {
+    /// Where a payout goes.
+    pub fn destination(&self) -> Option<Destination> {
+        let (kind, value) = self.destination_kind.clone().zip(self.destination.clone())?;
+        Some(Destination { kind, value })
+    }
+
     pub fn payer(&self) -> Payer {
         Payer {
             customer: self.customer.clone(),

@@ -16,6 +16,8 @@ pub enum Source {
     /// The answer to our own call.
     Answer,
     Lookup,
+    /// The PSP's own ledger or a list of it.
+    Feed,
     Notice(Uuid),
     /// A person, with who and why.
     Operator {
@@ -31,6 +33,7 @@ impl Source {
         match self {
             Source::Answer => "answer",
             Source::Lookup => "lookup",
+            Source::Feed => "feed",
             Source::Notice(_) => "notice",
             Source::Operator { .. } => "operator",
             Source::Ourselves => "ourselves",

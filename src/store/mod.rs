@@ -4,9 +4,11 @@
 //! ([`writer`]). Reading: plain statements on a pool of readers that cannot write.
 
 pub mod agreements;
+pub mod budgets;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod feeds;
 pub mod forms;
 pub mod history;
 pub mod inbox;

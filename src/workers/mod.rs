@@ -6,10 +6,12 @@
 //! - [`dispatcher`] – events get their position, and deliveries are derived from them.
 //! - [`outbox`] – deliveries are attempted.
 //! - [`reconciler`] – transactions in doubt are looked up.
+//! - [`feeds`] – what PSPs list by themselves is read.
 //! - [`expiry`] – intents past their time are ended.
 
 pub mod dispatcher;
 pub mod expiry;
+pub mod feeds;
 pub mod inbox;
 pub mod outbox;
 pub mod reconciler;
@@ -32,6 +34,9 @@ const GATHER: Duration = Duration::from_millis(10);
 
 /// The expiry worker's: nobody waits for it to the second.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
+
+/// The feeds worker's. A feed with several parts reads one of them each time.
+const FEEDS_TICK: Duration = Duration::from_secs(60);
 
 /// How long running work may go on after a stop was asked for.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -73,6 +78,11 @@ pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>)
     tasks.spawn(every(engine.clone(), TICK, nudges.reconciler, stop.clone(), move |_| {
         let reconciler = reconciler.clone();
         async move { reconciler.sweep().await }
+    }));
+    let feeds = Arc::new(feeds::Feeds::new(engine.clone()));
+    tasks.spawn(every(engine.clone(), FEEDS_TICK, Arc::new(Notify::new()), stop.clone(), move |_| {
+        let feeds = feeds.clone();
+        async move { feeds.sweep().await }
     }));
     let never = Arc::new(Notify::new());
     tasks.spawn(every(engine.clone(), EXPIRY_TICK, never, stop.clone(), |engine| async move {

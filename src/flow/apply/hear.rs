@@ -3,14 +3,15 @@
 use rialto_adapters::port::{Kind, Read, Report, ReportKind, Verdict, Verified};
 use uuid::Uuid;
 
-use super::{Engine, FlowError, Known, News};
+use super::{Engine, FlowError, Known, News, view};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
-use crate::core::step::{Learned, Standing};
+use crate::core::step::{Learned, Standing, step};
 use crate::store::history::{self, MovementKind, Source};
 use crate::store::inbox::Notice;
 use crate::store::intents;
+use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Namespace, Transaction};
 use crate::store::{Unit, agreements};
 
@@ -73,6 +74,31 @@ impl Engine {
         }
         self.keep_exchanges(exchanges).await?;
         Ok(heard)
+    }
+
+    /// Applies what the PSP's own ledger or a list tells, which is told again and again: only what is new is kept.
+    pub(in crate::flow) async fn hear_feed(
+        &self,
+        connection: &Connection,
+        reports: &[Report],
+    ) -> Result<(), FlowError> {
+        let (tenant, id) = (connection.tenant_id, connection.id);
+        let adapter = self.adapter(connection)?;
+        for report in reports {
+            let news = News { source: Source::Feed, ..News::of_ours(Learned::AbsentNotYet) };
+            let known = self.called(tenant, id, report).await?;
+            let about = known.iter().find(|t| report.kind == ReportKind::Of(t.kind));
+            let old = about.is_some_and(|t| {
+                let step = step(&view(t, adapter), &news.clone().reported(report).learned);
+                let watched = step.watch && t.look_at.is_some();
+                step.state.is_none() && step.confirmed.is_none() && (step.alert.is_none() || watched)
+            });
+            // What is made by other means than ours is listed there too.
+            if !old && !known.is_empty() {
+                self.hear(tenant, id, report, news).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Applies one report to whatever it is about. Returns the names by which nothing was found.

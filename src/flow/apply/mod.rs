@@ -11,7 +11,7 @@ use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp,
 use uuid::Uuid;
 
 use super::inquire::{first_look, look_wait};
-use super::limits::{RACES_MAX, SUBMIT_RETRY_PAUSE};
+use super::limits::{RACES_MAX, SUBMIT_RETRY_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
@@ -128,7 +128,8 @@ impl Engine {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        self.raise(&mut unit, before, step.alert, now);
+        // Of money that is watched already nobody need be told with every look.
+        self.raise(&mut unit, before, step.alert.filter(|_| !(step.watch && before.look_at.is_some())), now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
         {
@@ -286,7 +287,7 @@ impl Engine {
                 t.lookups += 1;
                 t.absences = news.absences.unwrap_or(0);
             }
-            Source::Answer | Source::Notice(_) | Source::Operator { .. } | Source::Ourselves => {}
+            Source::Answer | Source::Feed | Source::Notice(_) | Source::Operator { .. } | Source::Ourselves => {}
         }
         if let Some(report) = &news.report {
             t.theirs = t.theirs.or_else(|| report.references.theirs.clone());
@@ -319,22 +320,34 @@ impl Engine {
             return Some(now);
         }
         match after.state {
-            State::Created => Some(now.plus(self.clock.wait(SUBMIT_RETRY_PAUSE * 2))),
+            State::Created => {
+                // The attempts of the first seconds are its sender's; this is what comes after them.
+                let doubled = u32::try_from(after.attempts).unwrap_or(0).min(SUBMIT_DOUBLINGS);
+                Some(now.plus(self.clock.wait((SUBMIT_RETRY_PAUSE * (1 << doubled)).min(SUBMIT_RETRY_MAX))))
+            }
             State::Submitted => before.look_at,
             State::Unknown if before.state != State::Unknown && after.lookups == 0 => {
                 Some(first_look(&self.clock, after.id, after.answer_by.unwrap_or(now)))
             }
             State::Unknown => Some(now.plus(look_wait(&self.clock, after.id, after.lookups))),
-            State::Pending(_) => {
+            State::Pending(_) | State::Expired | State::Cancelled if after.state.is_open() || step.watch => {
                 let pacing = schedule::pacing(adapter.manifest().lookup.pacing);
                 let passed = u32::try_from(after.lookups).unwrap_or(0);
                 let wait = pacing.next(passed, schedule::jitter(after.id.as_bytes()));
                 wait.map(|wait| now.plus(self.clock.wait(wait)))
             }
-            State::Authorised | State::Succeeded | State::Declined(_) | State::Expired | State::Cancelled => None,
+            State::Pending(_)
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => None,
         }
     }
 }
+
+/// Doublings after which the pause between two attempts is at its longest.
+const SUBMIT_DOUBLINGS: u32 = 7;
 
 /// A transaction that has got a new state, and all that belongs to it.
 #[derive(Clone, Copy)]
@@ -362,7 +375,7 @@ struct Applied {
     children: Vec<Uuid>,
 }
 
-fn view(t: &Transaction, adapter: &dyn Adapter) -> View {
+pub(super) fn view(t: &Transaction, adapter: &dyn Adapter) -> View {
     let capability = adapter.manifest().capability(t.kind, t.method, t.amount.currency);
     View {
         kind: t.kind,

@@ -63,11 +63,11 @@ impl Engine {
         let report = news.report.as_ref();
         let operator = match &news.source {
             Source::Operator { who, why } => Some(format!("{who}: {why}")),
-            Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => None,
         };
         let notice_id = match &news.source {
             Source::Notice(id) => Some(*id),
-            Source::Answer | Source::Lookup | Source::Operator { .. } | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Feed | Source::Operator { .. } | Source::Ourselves => None,
         };
         Fact {
             id: self.clock.new_id(),

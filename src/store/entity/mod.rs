@@ -329,3 +329,15 @@ entity!(audit "audit" {
     outcome: String,
     at: i64,
 });
+
+entity!(budgets "budgets" {
+    slot: i64,
+    calls: String,
+    version: i64,
+});
+
+entity!(feeds "feeds" {
+    tenant_id: Uuid,
+    cursor: String,
+    read_at: i64,
+});
