@@ -49,8 +49,6 @@ fn feeds() -> TableCreateStatement {
         .col(uuid("tenant_id"))
         .col(text("cursor"))
         .col(big_integer("read_at"))
-        .foreign_key(
-            ForeignKey::create().from("feeds", ("tenant_id", "id")).to("connections", ("tenant_id", "id")),
-        )
+        .foreign_key(ForeignKey::create().from("feeds", ("tenant_id", "id")).to("connections", ("tenant_id", "id")))
         .to_owned()
 }

@@ -105,7 +105,11 @@ pub enum Accepted {
 /// What a wish comes to before anything is stored.
 enum Built {
     /// `waits`: it is not to be sent at once, because the PSP takes no more calls.
-    Ready { known: Box<Known>, unit: Unit, waits: bool },
+    Ready {
+        known: Box<Known>,
+        unit: Unit,
+        waits: bool,
+    },
     No(Accepted),
 }
 

@@ -143,10 +143,12 @@ impl Engine {
     ) -> Result<Admitted, FlowError> {
         let Some(budget) = adapter.manifest().budget else { return Ok(Admitted::Sends) };
         let not_before = match at_once {
-            true => match self.take_turn(adapter, connection, version_for(t, connection), Purpose::Instruction).await? {
-                Allowed::Now => return Ok(Admitted::Sends),
-                Allowed::NotBefore(at) => Some(at),
-            },
+            true => {
+                match self.take_turn(adapter, connection, version_for(t, connection), Purpose::Instruction).await? {
+                    Allowed::Now => return Ok(Admitted::Sends),
+                    Allowed::NotBefore(at) => Some(at),
+                }
+            }
             // It takes its turn when it is sent.
             false => None,
         };
@@ -184,13 +186,12 @@ pub(super) enum Admitted {
     /// Its turn does not come before then.
     Waits(Timestamp),
     /// Too many wait already.
-    TurnedAway { retry_after: Duration },
+    TurnedAway {
+        retry_after: Duration,
+    },
 }
 
 /// The settings it is, or would be, sent with.
 fn version_for(t: &Transaction, connection: &Connection) -> i32 {
     if t.attempts == 0 && t.parent_id.is_none() { connection.version } else { t.settings_version }
 }
-
-#[cfg(test)]
-mod tests;

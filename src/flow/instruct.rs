@@ -1,6 +1,8 @@
 //! A committed transaction as the instruction an adapter understands.
 
-use rialto_adapters::port::{Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Refund, Release, StoreMeans};
+use rialto_adapters::port::{
+    Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Refund, Release, StoreMeans,
+};
 
 use super::{Engine, FlowError};
 use crate::store::agreements::AgreementState;

@@ -13,6 +13,8 @@
 
 pub mod accept;
 pub mod apply;
+#[cfg(test)]
+mod bank_tests;
 mod budget;
 pub mod cancel;
 pub mod expire;
