@@ -10,7 +10,10 @@ mod m20261120_000000_model;
 mod m20261120_000001_leases;
 mod m20261120_000002_sandbox_psp;
 mod m20261121_000000_operators;
+mod m20261121_000001_settings;
+mod m20261121_000004_means;
 mod m20261121_000007_budgets;
+mod m20261121_000008_bookings;
 
 pub struct Migrator;
 
@@ -21,6 +24,9 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000001_leases::Migration),
             Box::new(m20261120_000002_sandbox_psp::Migration),
             Box::new(m20261121_000000_operators::Migration),
+            Box::new(m20261121_000008_bookings::Migration),
+            Box::new(m20261121_000001_settings::Migration),
+            Box::new(m20261121_000004_means::Migration),
             Box::new(m20261121_000007_budgets::Migration),
         ]
     }

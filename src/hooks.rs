@@ -73,7 +73,7 @@ async fn take(engine: &Engine, connection: Uuid, raw: RawNotice) -> Result<HookA
     let secrets = match adapter.notice_secret_setting() {
         None => NoticeSecrets::default(),
         Some(key) => {
-            let versions = engine.store.all_settings(connection.id).await?;
+            let versions = engine.store.settings_of_notices(&connection).await?;
             NoticeSecrets(versions.iter().map(|settings| settings.secret(key)).collect())
         }
     };

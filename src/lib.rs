@@ -15,7 +15,7 @@
 //! | 3 | [`profiles`], [`pages`] | an event as a receiver wants it; hosted pages as HTML |
 //! | 4 | [`contracts`] | what callers speak: billwerk |
 //! | 4 | [`hooks`] | what PSPs post to us |
-//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, expiry |
+//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry |
 //! | 4 | [`psp`] | the PSP we play: the sandbox |
 //! | 4 | [`admin`] | what the command line needs beside a running server |
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |

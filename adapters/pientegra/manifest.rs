@@ -95,6 +95,8 @@ pub static MANIFEST: Manifest = Manifest {
     notices: NoticeRule { authenticity: Authenticity::Signed, accepted_status: 200 },
     can_close: false,
     schedules_debits: false,
+    takes_over_means: false,
+    mandate_reference: None,
     budget: Some(RequestBudget { calls: 60, per: MINUTE, kept_for_lookups: 12 }),
     answer_within: Duration::from_secs(30),
     preauth_valid_for: HOUR.saturating_mul(24),

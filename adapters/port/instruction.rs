@@ -91,6 +91,8 @@ pub struct StoreMeans {
     pub reference: OurReference,
     pub method: MethodName,
     pub currency: Currency,
+    /// What the caller means to take, where it said. Nothing of it moves or is reserved.
+    pub expected: Option<Money>,
     pub means: Means,
     pub payer: Payer,
     /// Where the payer's browser comes back to.

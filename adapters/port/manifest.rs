@@ -167,6 +167,37 @@ pub enum PayerField {
     Document,
 }
 
+/// What a mandate reference that a caller brings may be. The characters are those of SEPA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MandateReferenceRule {
+    /// In characters.
+    pub max_length: usize,
+    pub lower_case: bool,
+}
+
+impl MandateReferenceRule {
+    /// What SEPA allows in a reference besides letters and digits.
+    const SIGNS: &'static str = "+?/-:().,' ";
+
+    /// Refuses what the PSP would not take; the text says what is wrong.
+    pub fn check(&self, reference: &str) -> Result<(), String> {
+        let length = reference.chars().count();
+        if length == 0 || length > self.max_length {
+            return Err(format!("must have 1 to {} characters", self.max_length));
+        }
+        if reference.trim() != reference {
+            return Err("must not begin or end with a space".to_owned());
+        }
+        match reference.chars().find(|c| !c.is_ascii_alphanumeric() && !MandateReferenceRule::SIGNS.contains(*c)) {
+            Some(wrong) => Err(format!("has a character that SEPA does not allow: {wrong:?}")),
+            None if !self.lower_case && reference.chars().any(|c| c.is_ascii_lowercase()) => {
+                Err("must not have lower-case letters".to_owned())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Manifest {
     /// Folder, stored and published name: lower case, digits, underscore.
@@ -184,6 +215,11 @@ pub struct Manifest {
     pub can_close: bool,
     /// The PSP keeps a date and debits then by itself.
     pub schedules_debits: bool,
+    /// What a mandate reference of the caller's may be; `None` where the PSP gives its own.
+    pub mandate_reference: Option<MandateReferenceRule>,
+    /// Means that exist at the PSP already are found by their token: a StoreMeans, or a Preauth that stores, with
+    /// `Means::Stored` answers with what may be shown of them, and the payer is not asked.
+    pub takes_over_means: bool,
     pub budget: Option<RequestBudget>,
     /// How long the `submit` call may take before its outcome is unknown.
     pub answer_within: Duration,
@@ -216,5 +252,33 @@ impl Manifest {
 
     pub fn setting(&self, key: &str) -> Option<&'static SettingField> {
         self.settings.iter().find(|field| field.key == key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mandate_reference_obeys_its_rule() {
+        let upper = MandateReferenceRule { max_length: 10, lower_case: false };
+        let any = MandateReferenceRule { lower_case: true, ..upper };
+        let rows = [
+            ("MANDATE-1", true, true),
+            ("0123456789", true, true),
+            ("A/B+C (1)", true, true),
+            ("mandate-1", false, true),
+            ("", false, false),
+            ("01234567890", false, false),
+            (" A", false, false),
+            ("A ", false, false),
+            ("A_B", false, false),
+            ("M\u{c4}", false, false),
+            ("A\n1", false, false),
+        ];
+        for (reference, in_upper, in_any) in rows {
+            assert_eq!(upper.check(reference).is_ok(), in_upper, "{reference:?}");
+            assert_eq!(any.check(reference).is_ok(), in_any, "{reference:?}");
+        }
     }
 }

@@ -28,8 +28,10 @@ pub enum FaultCause {
     TlsRefused,
     /// The time to send had passed, or the request could not be built.
     NotAttempted,
-    /// The PSP's documented "not accepted, nothing done" answer, such as 401 or 429.
+    /// The PSP's documented "not accepted, nothing done" answer, such as 429.
     NotAccepted,
+    /// The same, because it does not accept the credentials of our account: its documented 401.
+    AccountRefused,
     ConnectionLost,
     AnswerTimeout,
     /// The reply broke off, or is larger than we read.
@@ -48,6 +50,7 @@ impl FaultCause {
             FaultCause::TlsRefused => "tls_refused",
             FaultCause::NotAttempted => "not_attempted",
             FaultCause::NotAccepted => "not_accepted",
+            FaultCause::AccountRefused => "account_refused",
             FaultCause::ConnectionLost => "connection_lost",
             FaultCause::AnswerTimeout => "answer_timeout",
             FaultCause::AnswerCut => "answer_cut",

@@ -118,6 +118,8 @@ pub struct Report {
     pub amount: Option<Money>,
     /// What the PSP or a bank charged for it.
     pub fee: Option<Money>,
+    /// Why money was taken back, or means were revoked. A decline has its reason in the verdict.
+    pub reason: Option<Reason>,
     pub movement: Option<Movement>,
     /// When it happened there, by the PSP's own clock.
     pub occurred_at: Option<Timestamp>,
@@ -140,6 +142,7 @@ impl Report {
             verdict,
             amount: None,
             fee: None,
+            reason: None,
             movement: None,
             occurred_at: None,
             next: None,

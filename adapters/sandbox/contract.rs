@@ -21,6 +21,14 @@ pub const NOTIFY_SECRET_HEADER: &str = "x-sandbox-notify-secret";
 /// API keys that begin so are refused, to try out what happens then.
 pub const REFUSED_KEY_PREFIX: &str = "invalid";
 
+/// For API keys that begin so nobody answers.
+pub const UNREACHABLE_KEY_PREFIX: &str = "unreachable";
+
+/// Tokens of means from before anybody used this API: these, followed by 4 to 64 letters and digits. To take such means
+/// over, `POST /means` with the token; others that begin so are not known.
+pub const LEGACY_CARD_PREFIX: &str = "legacy_card_";
+pub const LEGACY_DEBIT_PREFIX: &str = "legacy_debit_";
+
 /// What a transaction's `state` may say.
 pub mod state {
     pub const PENDING: &str = "pending";
@@ -118,11 +126,16 @@ pub struct MeansGiven {
 }
 
 /// Body of `POST /preauths`, `/charges` and `/means` (amount 0 there).
+///
+/// Where `store_means` is on and `means` is a token, the answer shows the means that are stored under it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaymentRequest {
     pub reference: String,
     pub method: String,
     pub amount: i64,
+    /// Of `/means`: what is to be taken later. It may choose a script, and nothing else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_amount: Option<i64>,
     pub currency: String,
     /// Absent: the payer is asked on the page the answer names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -179,13 +192,18 @@ pub struct MeansStored {
     pub masked_iban: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mandate_reference: Option<String>,
+    /// `yyyy-MM-dd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mandate_signature_date: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creditor_id: Option<String>,
 }
 
 /// A transaction, in answers, look-ups and notices alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transaction {
     pub id: String,
-    /// The reference of the request; a chargeback has none.
+    /// The reference of the request; a chargeback, and a refund made at the portal, have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,7 +239,8 @@ pub struct TransactionReply {
     pub transaction: Transaction,
 }
 
-/// All transactions with the reference, oldest first, and the chargebacks against them.
+/// All transactions with the reference, oldest first, and what happened to them without a request: chargebacks and their
+/// reversals, refunds made at the portal, the revocation of means.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TransactionsReply {
     pub transactions: Vec<Transaction>,
@@ -269,7 +288,11 @@ pub enum Script {
     NoticeBeforeAnswer,
     ForgedNoticeFirst,
     VisibleToLookupOnly,
+    PaidAfterExpiry,
     Chargeback,
+    MeansRevoked,
+    ChargebackReversed,
+    PortalRefund,
     SlowAnswer,
 }
 
@@ -290,7 +313,11 @@ impl Script {
         (34, Script::NoticeBeforeAnswer, "the notice comes before the answer"),
         (35, Script::ForgedNoticeFirst, "a forged notice first, then the real one"),
         (36, Script::VisibleToLookupOnly, "pending, and the success is visible only to a lookup"),
+        (37, Script::PaidAfterExpiry, "paid after our expiry: the page cannot be closed, and outlives its time"),
         (41, Script::Chargeback, "a chargeback 2 s after the success"),
+        (42, Script::MeansRevoked, "the means are revoked 2 s after they were stored or charged"),
+        (43, Script::ChargebackReversed, "a chargeback 2 s after the success, taken back 2 s later"),
+        (44, Script::PortalRefund, "what is left is refunded at the PSP's portal 2 s after the success"),
         (51, Script::SlowAnswer, "the answer comes after 8 s"),
     ];
 

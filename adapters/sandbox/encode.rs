@@ -26,6 +26,7 @@ pub fn instruction(settings: &Settings, hook_url: &str, instruction: &Instructio
         Instruction::StoreMeans(i) => {
             let mut body = payment(&i.reference, i.method, Money::new(0, i.currency), &i.means, &i.payer)?;
             body.store_means = true;
+            body.expected_amount = i.expected.map(|money| money.minor);
             body.description.clone_from(&i.description);
             body.return_url.clone_from(&i.return_url);
             body.notify_url = hook_url.to_owned();
@@ -86,6 +87,7 @@ fn payment(
         reference: reference.0.clone(),
         method: method.to_owned(),
         amount: amount.minor,
+        expected_amount: None,
         currency: amount.currency.code().to_owned(),
         means: given,
         store_means: false,

@@ -2,8 +2,8 @@
 
 use crate::port::instruction::Kind;
 use crate::port::manifest::{
-    AmountRule, Authenticity, Capability, Currencies, Idempotency, LookupKey, LookupRule, Manifest, MethodName,
-    NoticeRule, SettingField, SettingType,
+    AmountRule, Authenticity, Capability, Currencies, Idempotency, LookupKey, LookupRule, MandateReferenceRule,
+    Manifest, MethodName, NoticeRule, SettingField, SettingType,
 };
 use crate::port::reference::ReferenceRule;
 use crate::port::time::Duration;
@@ -49,7 +49,7 @@ const SETTINGS: &[SettingField] = &[
     SettingField {
         key: API_KEY,
         label: "API key",
-        help: "Any text. Connections with the same key share one account there; one that begins with `invalid` is refused.",
+        help: "Any text. Connections with the same key share one account there; one that begins with `invalid` is refused, and with `unreachable` it cannot be reached.",
         kind: SettingType::Text,
         required: true,
         secret: true,
@@ -101,6 +101,9 @@ pub static MANIFEST: Manifest = Manifest {
     notices: NoticeRule { authenticity: Authenticity::Signed, accepted_status: 200 },
     can_close: true,
     schedules_debits: false,
+    // The length that SEPA allows.
+    mandate_reference: Some(MandateReferenceRule { max_length: 35, lower_case: true }),
+    takes_over_means: true,
     budget: None,
     // Longer than the slow answer of script 51, which is to be received.
     answer_within: Duration::from_secs(20),

@@ -24,11 +24,20 @@
 //! | 34 | the notice comes before the answer |
 //! | 35 | a forged notice first, then the real one |
 //! | 36 | pending, and the success is visible only to a lookup |
+//! | 37 | paid after our expiry: the page cannot be closed, and outlives its time |
 //! | 41 | a chargeback 2 s after the success |
+//! | 42 | the means are revoked 2 s after they were stored or charged |
+//! | 43 | a chargeback 2 s after the success, taken back 2 s later |
+//! | 44 | what is left is refunded at the PSP's portal 2 s after the success |
 //! | 51 | the answer comes after 8 s |
 //!
 //! All other amounts succeed. A card without stored means sends the payer to a page first; the decline scripts then act
 //! when the payer approves, the others on the call that opened the page or on the approval, wherever they have a meaning.
+//! On the page a first card can be declined and a second one tried. A mandate is stored without moving money: there the
+//! script is chosen by the amount that the caller expects to take later.
+//!
+//! API keys that begin with `invalid` are refused; for those that begin with `unreachable` nobody answers. Means from before
+//! are taken over by tokens `legacy_card_…` and `legacy_debit_…` (4 to 64 letters and digits), or by a token stored here.
 
 mod adapter;
 pub mod contract;

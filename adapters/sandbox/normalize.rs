@@ -40,7 +40,8 @@ fn refusal(kind: Kind, ours: &OurReference, status: u16, answer: Option<ErrorRep
         return Outcome::Unknown(unreadable(&format!("status {status} without a documented error")));
     };
     let reason = match (status, answer.error.as_str()) {
-        (401, error::UNAUTHORISED) | (429, error::RATE_LIMITED) => return Outcome::NotSent(not_accepted(status)),
+        (401, error::UNAUTHORISED) => return Outcome::NotSent(account_refused()),
+        (429, error::RATE_LIMITED) => return Outcome::NotSent(not_accepted(status)),
         (403, error::FORBIDDEN) => Reason::AccountRefused,
         (404, error::NOT_FOUND) => Reason::InvalidState,
         (422, error::INVALID_REQUEST) => Reason::DataInvalid,
@@ -69,7 +70,7 @@ pub fn lookup(reply: &Reply) -> Lookup {
         },
         404 if parsed(reply).is_some_and(|answer| told(answer, error::NOT_FOUND)) => Lookup::Absent,
         401 if parsed(reply).is_some_and(|answer| told(answer, error::UNAUTHORISED)) => {
-            Lookup::Unknown(not_accepted(401))
+            Lookup::Unknown(account_refused())
         }
         429 if parsed(reply).is_some_and(|answer| told(answer, error::RATE_LIMITED)) => {
             Lookup::Unknown(not_accepted(429))
@@ -105,6 +106,10 @@ pub fn report(told: &Transaction) -> Result<Report, &'static str> {
     let mut report = Report::new(kind, verdict(told), references(kind, told));
     report.amount = Some(Money::new(told.amount, currency));
     report.fee = told.fee.map(|minor| Money::new(minor, currency));
+    report.reason = match kind {
+        ReportKind::Chargeback | ReportKind::MeansRevoked => told.reason.as_deref().map(|word| reason(Some(word))),
+        ReportKind::Of(_) | ReportKind::Return | ReportKind::ChargebackReversed | ReportKind::Dispute { .. } => None,
+    };
     report.movement = told.movement_id.clone().map(Movement);
     report.occurred_at = Some(Timestamp(told.occurred_at));
     report.valid_until = told.valid_until.map(Timestamp);
@@ -201,6 +206,8 @@ fn means(told: &MeansStored) -> StoredMeans {
         ("Country", &told.country),
         ("IBAN", &told.masked_iban),
         ("MandateReference", &told.mandate_reference),
+        ("MandateSignatureDate", &told.mandate_signature_date),
+        ("CreditorId", &told.creditor_id),
     ];
     let shown: Bearer = shown.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?))).collect();
     StoredMeans { token: Secret::new(told.token.clone()), shown }
@@ -215,6 +222,10 @@ fn unreadable(why: &str) -> Fault {
 }
 
 /// 401 and 429 are documented as "nothing was done".
+fn account_refused() -> Fault {
+    Fault::not_sent(FaultCause::AccountRefused, "status 401: nothing was done")
+}
+
 fn not_accepted(status: u16) -> Fault {
     Fault::not_sent(FaultCause::NotAccepted, format!("status {status}: nothing was done"))
 }

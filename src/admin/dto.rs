@@ -1,15 +1,18 @@
-//! Bodies of the admin API.
+//! Bodies of the admin API: set-up, and operators with their audit. [`operate`] – what waits for a person.
+
+pub(super) mod operate;
 
 use std::collections::HashMap;
 
 use poem::http::StatusCode;
-use poem_openapi::Object;
-use serde_json::json;
+use poem_openapi::{Enum, Object};
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::error::Refused;
 use crate::flow::tenants::SetupError;
 use crate::http::spec::{At, Example};
+use crate::store::operators::{AuditEntry, Operator, Right};
 use crate::store::tenants::Tenant;
 
 #[derive(Clone, Debug, Object)]
@@ -92,30 +95,135 @@ pub struct KeyMade {
     pub key: String,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[oai(rename_all = "lowercase")]
+#[oai(rename = "Right")]
+pub enum RightName {
+    /// Look.
+    Read,
+    /// And say what machines may not.
+    Resolve,
+    /// And set up.
+    Admin,
+}
+
+impl From<RightName> for Right {
+    fn from(name: RightName) -> Right {
+        match name {
+            RightName::Read => Right::Read,
+            RightName::Resolve => Right::Resolve,
+            RightName::Admin => Right::Admin,
+        }
+    }
+}
+
+impl From<Right> for RightName {
+    fn from(right: Right) -> RightName {
+        match right {
+            Right::Read => RightName::Read,
+            Right::Resolve => RightName::Resolve,
+            Right::Admin => RightName::Admin,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct OperatorWish {
+    /// 1 to 200 bytes, and never given before: the audit names operators.
+    pub name: String,
+    /// Each right includes the ones before it.
+    pub right: RightName,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct OperatorItem {
+    pub name: String,
+    pub right: RightName,
+    /// Milliseconds since 1970, UTC.
+    pub created_at_ms: i64,
+    /// Since when the key opens nothing any more.
+    #[oai(skip_serializing_if_is_none)]
+    pub revoked_at_ms: Option<i64>,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct OperatorList {
+    /// The first operator, whose key stands in the settings, is not among them.
+    pub operators: Vec<OperatorItem>,
+}
+
+impl From<Operator> for OperatorItem {
+    fn from(operator: Operator) -> OperatorItem {
+        OperatorItem {
+            name: operator.name,
+            right: operator.right.into(),
+            created_at_ms: operator.created_at.0,
+            revoked_at_ms: operator.revoked_at.map(|at| at.0),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct OperatorGone {
+    /// Whose key opens nothing any more.
+    pub revoked: String,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AuditItem {
+    pub id: String,
+    /// Milliseconds since 1970, UTC.
+    pub at_ms: i64,
+    /// An operator's name, `key` and an id where a caller changed something, or `rialto` itself.
+    pub actor: String,
+    /// `resolve`, `key.add`, …
+    pub action: String,
+    #[oai(skip_serializing_if_is_none)]
+    pub tenant_id: Option<String>,
+    /// The id, or the name, of what it was done to.
+    #[oai(skip_serializing_if_is_none)]
+    pub subject: Option<String>,
+    /// What was asked for. Never a secret.
+    pub details: String,
+    /// What came of it.
+    pub outcome: String,
+}
+
+#[derive(Clone, Debug, Object)]
+pub struct AuditList {
+    /// Newest first.
+    pub entries: Vec<AuditItem>,
+    /// How many older ones there are.
+    pub left_out: u64,
+}
+
+impl From<AuditEntry> for AuditItem {
+    fn from(entry: AuditEntry) -> AuditItem {
+        AuditItem {
+            id: entry.id.to_string(),
+            at_ms: entry.at.0,
+            actor: entry.actor,
+            action: entry.action,
+            tenant_id: entry.tenant_id.map(|id| id.to_string()),
+            subject: entry.subject,
+            details: entry.details,
+            outcome: entry.outcome,
+        }
+    }
+}
+
 /// An id of ours. One that is none cannot belong to anything.
 pub(super) fn parse_id(what: &'static str, id: &str) -> Result<Uuid, Refused> {
     Uuid::parse_str(id).map_err(|_| SetupError::NotFound { what, id: id.to_owned() }.into())
 }
 
-const ID: &str = "0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00";
+/// An id for examples.
+pub(super) const ID: &str = "0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00";
 
-pub(super) fn examples() -> Vec<Example> {
-    let row = |operation_id, at, value| Example { operation_id, at, name: "usual", value };
-    let done = At::Response(StatusCode::OK);
-    vec![
-        row("addTenant", At::Request, json!({ "name": "Shop", "sandbox": true })),
-        row("addTenant", done, json!({ "id": ID, "app_id": "app_5f0c…", "app_secret": "as_9b1d…" })),
-        row(
-            "addConnection",
-            At::Request,
-            json!({
-                "adapter": "sandbox",
-                "test": true,
-                "settings": { "api_key": "any text", "webhook_secret": "any text", "scripted": "on" }
-            }),
-        ),
-        row("addConnection", done, json!({ "id": ID, "hook_url": format!("https://pay.example.com/hooks/{ID}") })),
-        row("addKey", At::Request, json!({ "contract": "billwerk", "connection_id": ID })),
-        row("addKey", done, json!({ "key": "sk_test_5d41…" })),
-    ]
+/// An example of what is usual.
+pub(super) fn usual(operation_id: &'static str, at: At, value: Value) -> Example {
+    Example { operation_id, at, name: "usual", value }
 }
+
+/// Where the example of an answer stands.
+pub(super) const ANSWER: At = At::Response(StatusCode::OK);

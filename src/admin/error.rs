@@ -3,6 +3,7 @@
 use poem::Response;
 use poem_openapi::{ApiResponse, Object};
 
+use crate::flow::FlowError;
 use crate::flow::tenants::SetupError;
 use crate::http::body::{Body, Style, respond};
 use crate::http::error::{ErrorBody, Kind, Problem};
@@ -52,15 +53,21 @@ impl ErrorBody for Problems {
 /// What an operation refuses, and what the framework refuses before it; the latter here only for the document.
 #[derive(ApiResponse)]
 pub enum Refused {
-    /// The body is not JSON.
+    /// The body is not JSON, or a parameter cannot be read.
     #[oai(status = 400, content_type = "application/problem+json")]
     Syntax(Body<ProblemBody>),
-    /// No operator's key, or a wrong one.
+    /// No operator's key, or one that is unknown or revoked.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorised(Body<ProblemBody>),
-    /// No such tenant, or no such connection of this tenant.
+    /// The operator's right is not enough; `detail` names the one it needs.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Forbidden(Body<ProblemBody>),
+    /// There is nothing of this id.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Body<ProblemBody>),
+    /// Not in the state it is in; `detail` names the state. Nothing was changed.
+    #[oai(status = 409, content_type = "application/problem+json")]
+    Conflict(Body<ProblemBody>),
     /// The body is too large.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Body<ProblemBody>),
@@ -79,16 +86,48 @@ fn body(problem: &Problem) -> Body<ProblemBody> {
     Body(problem.into())
 }
 
+/// The answer to a problem that a handler found itself.
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Refused {
+        let body = body(&problem);
+        match problem.kind {
+            Kind::Syntax
+            | Kind::Parameter
+            | Kind::Cut
+            | Kind::Method
+            | Kind::Late
+            | Kind::MediaType
+            | Kind::Refused => Refused::Syntax(body),
+            Kind::Unauthorised => Refused::Unauthorised(body),
+            Kind::Forbidden => Refused::Forbidden(body),
+            Kind::NotFound => Refused::NotFound(body),
+            Kind::Conflict => Refused::Conflict(body),
+            Kind::TooLarge => Refused::TooLarge(body),
+            Kind::Shape => Refused::Invalid(body),
+            Kind::Internal => Refused::Internal(body),
+            Kind::TooMany | Kind::Busy => Refused::Busy(body),
+        }
+    }
+}
+
 impl From<SetupError> for Refused {
     fn from(error: SetupError) -> Refused {
         let text = error.to_string();
         match error {
-            SetupError::Invalid { field, text } => Refused::Invalid(body(&Problem::field(Kind::Shape, field, text))),
-            SetupError::NotFound { .. } => Refused::NotFound(body(&Problem::new(Kind::NotFound, text))),
-            SetupError::Flow(crate::flow::FlowError::Store(error)) => error.into(),
-            SetupError::Flow(crate::flow::FlowError::Broken(_)) => {
-                tracing::error!(error = text, "setting up failed");
-                Refused::Internal(body(&Problem::internal()))
+            SetupError::Invalid { field, text } => Problem::field(Kind::Shape, field, text).into(),
+            SetupError::NotFound { .. } => Problem::new(Kind::NotFound, text).into(),
+            SetupError::Flow(error) => error.into(),
+        }
+    }
+}
+
+impl From<FlowError> for Refused {
+    fn from(error: FlowError) -> Refused {
+        match error {
+            FlowError::Store(error) => error.into(),
+            FlowError::Broken(_) => {
+                tracing::error!(%error, "an operator's request failed");
+                Problem::internal().into()
             }
         }
     }
@@ -96,12 +135,17 @@ impl From<SetupError> for Refused {
 
 impl From<StoreError> for Refused {
     fn from(error: StoreError) -> Refused {
-        match error {
-            StoreError::Busy => Refused::Busy(body(&Problem::new(Kind::Busy, "too many requests at the moment"))),
-            StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Sealed(_) => {
-                tracing::error!(%error, "setting up failed");
-                Refused::Internal(body(&Problem::internal()))
-            }
+        trouble(&error).into()
+    }
+}
+
+/// What the store's trouble is to a caller; its text goes to the log.
+pub(super) fn trouble(error: &StoreError) -> Problem {
+    match error {
+        StoreError::Busy => Problem::new(Kind::Busy, "too many requests at the moment"),
+        StoreError::Database(_) | StoreError::Corrupt(_) | StoreError::Sealed(_) => {
+            tracing::error!(%error, "an operator's request failed");
+            Problem::internal()
         }
     }
 }

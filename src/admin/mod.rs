@@ -1,162 +1,71 @@
-//! What the command line needs beside a running server, and whoever sets tenants up by program: tenants, their
-//! connections, their keys. Errors are problem documents (RFC 9457).
+//! What the command line needs beside a running server, and whoever operates it by program. Errors are problem documents
+//! (RFC 9457).
+//!
+//! - `auth` – operators' keys, and the right each route demands.
+//! - One file per group of routes: `setup` – tenants, connections, keys; `operators` – who may act here, and the audit;
+//!   `operate` – what waits for a person, and what a person does about it.
+//! - `dto` – bodies; `error` – problems.
 
+mod auth;
 mod dto;
 mod error;
+mod operate;
+mod operators;
+mod setup;
 
-use std::sync::Arc;
-
-use poem::web::Data;
-use poem::{Endpoint, EndpointExt, Request, Response};
-use poem_openapi::auth::{ApiKey, Bearer};
-use poem_openapi::param::Path;
-use poem_openapi::{OpenApi, OpenApiService, SecurityScheme, Tags};
-use rialto_adapters::port::Secret;
+use poem::{Endpoint, EndpointExt, Response};
+use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::flow::Engine;
-use crate::http::body::Body;
 use crate::http::docs::Document;
 use crate::http::router::{Front, Mount, Routes};
-use crate::http::spec::{SpecError, finish};
-use crate::store::{hash_token, token_matches};
+use crate::http::spec::{Example, SpecError, finish};
 
+pub use auth::OperatorKey;
 pub use dto::{ConnectionMade, ConnectionWish, KeyMade, KeyWish, TenantList, TenantMade, TenantWish};
-use dto::{TenantItem, parse_id};
 pub use error::Problems;
-use error::Refused;
 
-/// The operator's key, as a hash. Cheap to clone.
-#[derive(Clone)]
-pub struct OperatorKey(Arc<str>);
+/// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
+/// first, a [`Tag`].
+type Groups = (setup::Setup, operators::Operators, operate::Operate);
 
-impl OperatorKey {
-    pub fn new(key: &Secret) -> OperatorKey {
-        OperatorKey(hash_token(key.expose()).into())
-    }
+const GROUPS: Groups = (setup::Setup, operators::Operators, operate::Operate);
 
-    /// The credential that came with a request, compared in a time that tells nothing.
-    fn admits(request: &Request, token: &str) -> Option<()> {
-        let key = request.extensions().get::<OperatorKey>()?;
-        token_matches(token, &key.0).then_some(())
-    }
+fn examples() -> Vec<Example> {
+    [setup::Setup::examples(), operators::Operators::examples(), operate::Operate::examples()].concat()
 }
 
-#[derive(SecurityScheme)]
-#[oai(ty = "api_key", key_name = "X-Admin-Key", key_in = "header", checker = "admit_header")]
-struct HeaderKey(());
-
-#[derive(SecurityScheme)]
-#[oai(ty = "bearer", checker = "admit_bearer")]
-struct BearerKey(());
-
-/// Somebody who holds the operator's key; both schemes carry the same one.
-#[derive(SecurityScheme)]
-enum Operator {
-    Header(HeaderKey),
-    Bearer(BearerKey),
-}
-
-async fn admit_header(request: &Request, key: ApiKey) -> Option<()> {
-    OperatorKey::admits(request, &key.key)
-}
-
-async fn admit_bearer(request: &Request, bearer: Bearer) -> Option<()> {
-    OperatorKey::admits(request, &bearer.token)
+/// Some routes of the admin API with what stands in the document for them.
+trait Group: OpenApi {
+    fn examples() -> Vec<Example>;
 }
 
 #[derive(Tags)]
 enum Tag {
     /// Who uses Rialto, through which provider, with which key.
     Setup,
+    /// Who operates this server, and what they did.
+    Operators,
+    /// What waits for a person, and what a person says about it.
+    Operate,
 }
 
-struct Api;
-
-#[OpenApi(prefix_path = "/admin", tag = "Tag::Setup")]
-impl Api {
-    /// Add a tenant
-    ///
-    /// `app_secret` is shown this once; only its hash is kept. A sandbox tenant stays one for ever and may own test
-    /// connections only.
-    #[oai(path = "/tenants", method = "post", operation_id = "addTenant")]
-    async fn add_tenant(
-        &self,
-        _operator: Operator,
-        engine: Data<&Engine>,
-        wish: Body<TenantWish>,
-    ) -> Result<Body<TenantMade>, Refused> {
-        let made = engine.add_tenant(&wish.0.name, wish.0.sandbox).await?;
-        Ok(Body(TenantMade {
-            id: made.id.to_string(),
-            app_id: made.app_id,
-            app_secret: made.app_secret.expose().to_owned(),
-        }))
-    }
-
-    /// List tenants
-    ///
-    /// The oldest hundred, oldest first.
-    #[oai(path = "/tenants", method = "get", operation_id = "listTenants")]
-    async fn list_tenants(&self, _operator: Operator, engine: Data<&Engine>) -> Result<Body<TenantList>, Refused> {
-        let tenants = engine.store.tenants().await?;
-        Ok(Body(TenantList { tenants: tenants.into_iter().map(TenantItem::from).collect() }))
-    }
-
-    /// Add a connection
-    ///
-    /// The settings are checked against the adapter's manifest and stored sealed. `hook_url` is where the provider is to
-    /// post its notices.
-    #[oai(path = "/tenants/:tenant/connections", method = "post", operation_id = "addConnection")]
-    async fn add_connection(
-        &self,
-        _operator: Operator,
-        engine: Data<&Engine>,
-        /// Id of the tenant.
-        tenant: Path<String>,
-        wish: Body<ConnectionWish>,
-    ) -> Result<Body<ConnectionMade>, Refused> {
-        let tenant = parse_id("tenant", &tenant.0)?;
-        let Body(ConnectionWish { adapter, test, settings }) = wish;
-        let settings = settings.into_iter().collect();
-        let made = engine.add_connection(tenant, &adapter, test, settings, true).await?;
-        Ok(Body(ConnectionMade { id: made.id.to_string(), hook_url: made.hook_url }))
-    }
-
-    /// Add a key
-    ///
-    /// The key is shown this once; only its hash is kept.
-    #[oai(path = "/tenants/:tenant/keys", method = "post", operation_id = "addKey")]
-    async fn add_key(
-        &self,
-        _operator: Operator,
-        engine: Data<&Engine>,
-        /// Id of the tenant.
-        tenant: Path<String>,
-        wish: Body<KeyWish>,
-    ) -> Result<Body<KeyMade>, Refused> {
-        let tenant = parse_id("tenant", &tenant.0)?;
-        let Body(KeyWish { contract, connection_id, all_events }) = wish;
-        let connection = parse_id("connection of this tenant", &connection_id)?;
-        let key = engine.add_key(tenant, &contract, connection, all_events).await?;
-        Ok(Body(KeyMade { key: key.expose().to_owned() }))
-    }
-}
-
-fn openapi() -> OpenApiService<Api, ()> {
-    OpenApiService::new(Api, "Rialto admin API", env!("CARGO_PKG_VERSION")).description(
-        "Sets up tenants, their connections to payment service providers and their API keys. Every call carries the \
-         operator's key, as `X-Admin-Key` or as Bearer.",
+fn openapi() -> OpenApiService<Groups, ()> {
+    OpenApiService::new(GROUPS, "Rialto admin API", env!("CARGO_PKG_VERSION")).description(
+        "Sets up and operates a server. Every call carries an operator's key, as `X-Admin-Key` or as Bearer, and each \
+         names the right it needs: `read`, `resolve` or `admin`, of which each includes the ones before it.",
     )
 }
 
-/// The admin API as an endpoint; its paths are those of [`routes`], its errors are written by [`Problems`].
+/// The admin API as an endpoint; its paths are those of [`routes`], its errors are written by [`Problems`]. It reads the
+/// database in its handlers, so whoever may drop it puts it into a task of its own.
 pub fn service(engine: Engine, key: OperatorKey) -> impl Endpoint<Output = Response> + 'static {
     Front::new(openapi(), Mount::ROOT).data(engine).data(key)
 }
 
 /// All routes, for the switch and for the list of the whole server.
 pub fn routes() -> Routes {
-    Routes::of::<Api>(Mount::ROOT)
+    Routes::of::<Groups>(Mount::ROOT)
 }
 
 /// The OpenAPI document.
@@ -164,7 +73,7 @@ pub fn routes() -> Routes {
 /// # Errors
 /// If an example belongs to no operation.
 pub fn spec() -> Result<Document, SpecError> {
-    let json = finish(&openapi().spec(), &dto::examples())?;
+    let json = finish(&openapi().spec(), &examples())?;
     Ok(Document { contract: "admin", title: "Rialto admin", json })
 }
 

@@ -97,7 +97,8 @@ pub async fn prepare(config: &Config, engine: &Engine, operator_key: &Secret) ->
 async fn known(engine: &Engine, path: &PathBuf) -> anyhow::Result<Option<(Uuid, String)>> {
     let Ok(text) = std::fs::read(path) else { return Ok(None) };
     let Ok(demo) = serde_json::from_slice::<Demo>(&text) else { return Ok(None) };
-    let Some((key, _)) = engine.store.key_by_hash(&hash_token(&demo.billwerk.token)).await? else { return Ok(None) };
+    let Some(found) = engine.store.key_by_hash(&hash_token(&demo.billwerk.token)).await? else { return Ok(None) };
+    let key = found.key;
     let same = demo.connections.get(ADAPTER) == Some(&key.connection_id) && key.contract == CONTRACT;
     Ok(same.then_some((key.connection_id, demo.billwerk.token)))
 }

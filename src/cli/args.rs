@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
+
+use crate::http::amount::Amount;
 
 const AFTER: &str = "\
 Settings come from RIALTO_* in the environment, over rialto.toml in the working directory (or the file of --config), which
@@ -12,10 +14,17 @@ has the same names in lower case without RIALTO_. README.md lists them.
 Try it:
   rialto serve --demo
 
-Set up a tenant (these commands also work beside a running server, through its admin API):
+Set up a tenant (all commands but serve and migrate also work beside a running server, through its admin API):
   rialto tenant add --name 'Shop' --sandbox
   rialto connection add --tenant TENANT_ID --adapter sandbox --test --set api_key=a --set webhook_secret=b
-  rialto key add --tenant TENANT_ID --contract billwerk --connection CONNECTION_ID";
+  rialto key add --tenant TENANT_ID --contract billwerk --connection CONNECTION_ID
+
+Operate:
+  rialto attention
+  rialto resolve TRANSACTION_ID --as succeeded --why 'on the settlement report'
+  rialto notice list --state unmatched
+  rialto replay NOTICE_OR_DELIVERY_ID
+  rialto audit";
 
 /// One server between the systems that want money moved and the payment service providers that move it.
 #[derive(Debug, Parser)]
@@ -62,6 +71,52 @@ pub enum Command {
     Key {
         #[command(subcommand)]
         command: KeyCommand,
+    },
+    /// Operators: people and programs that run this server, each with a key and a right of its own.
+    Operator {
+        #[command(subcommand)]
+        command: OperatorCommand,
+    },
+    /// What operators did, newest first.
+    #[command(after_help = "With --json: {\"entries\": [{\"id\", \"at_ms\", \"actor\", \"action\", \"tenant_id\", \
+                            \"subject\", \"details\", \"outcome\"}], \"left_out\"}")]
+    Audit {
+        /// Only what concerns this tenant.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<Uuid>,
+    },
+    /// Show what waits for a person, oldest first, each with what can be done about it.
+    #[command(after_help = "With --json: {\"items\": [{\"id\", \"tenant_id\", \"since_ms\", \"what\", \"kind\", \
+                            \"transaction_id\", \"text\", \"commands\"}], \"left_out\"}")]
+    Attention {
+        /// Only what is this tenant's.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<Uuid>,
+    },
+    /// Say what machines may not: what became of a transaction, or what is done about it.
+    ///
+    /// Only of one that is unknown or pending, or has an open alert. Of two persons at once one wins, and the other is
+    /// told.
+    #[command(
+        after_help = "Examples:\n  rialto resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as succeeded --why 'on \
+                            the settlement report of the 20th'\n  rialto resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 \
+                            --as declined --reason insufficient_funds --why 'the bank, by phone'\n  rialto resolve \
+                            0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --why 'a wrong notice, their ticket 4711'\n\n\
+                            With --json: {\"id\", \"tenant_id\", \"before\", \"state\", \"reason\", \"amount\", \
+                            \"currency\", \"started\"}"
+    )]
+    Resolve(ResolveArgs),
+    /// Notices from providers.
+    Notice {
+        #[command(subcommand)]
+        command: NoticeCommand,
+    },
+    /// Have a stored notice read again, or a delivery that was given up tried again.
+    #[command(after_help = "With --json: {\"id\", \"what\", \"state\"}")]
+    Replay {
+        /// Id of the notice or of the delivery.
+        #[arg(value_name = "NOTICE|DELIVERY")]
+        id: Uuid,
     },
     /// Print or write the OpenAPI documents.
     ///
@@ -138,6 +193,101 @@ pub enum KeyCommand {
     },
 }
 
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum OperatorCommand {
+    /// Add an operator; the key is shown this once.
+    #[command(after_help = "Example:\n  rialto operator add --name ada --right resolve\n\nThe key goes into \
+                            RIALTO_ADMIN_KEY of whoever runs commands beside a server, or into X-Admin-Key.\n\nWith \
+                            --json: {\"key\"}")]
+    Add {
+        /// As it is to stand in the audit; it is never given twice.
+        #[arg(long)]
+        name: String,
+        /// Each includes the ones before it: look, say what machines may not, set up.
+        #[arg(long, value_parser = ["read", "resolve", "admin"])]
+        right: String,
+    },
+    /// List operators, the revoked ones too.
+    List,
+    /// Take an operator's key away, for good.
+    Revoke {
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("decision").required(true).args(["verdict", "keep", "give_back"]))]
+pub struct ResolveArgs {
+    /// Id of the transaction; with --keep also of an alert that belongs to none.
+    pub transaction: Uuid,
+    /// What became of it.
+    #[arg(long = "as", value_name = "STATE",
+          value_parser = ["succeeded", "authorised", "declined", "expired", "cancelled"])]
+    pub verdict: Option<String>,
+    /// It stays as it is, and its alerts are settled.
+    #[arg(long)]
+    pub keep: bool,
+    /// Money that came too late goes back to the payer.
+    #[arg(long)]
+    pub give_back: bool,
+    /// Why it was declined, such as insufficient_funds; without it: rejected.
+    #[arg(long, value_name = "NAME", requires = "verdict")]
+    pub reason: Option<String>,
+    /// What moved, in major units, where that is not what was asked for.
+    #[arg(long, value_name = "12.34", value_parser = amount, requires = "verdict")]
+    pub amount: Option<Amount>,
+    /// Of the amount; it must be the transaction's.
+    #[arg(long, value_name = "EUR", requires = "amount")]
+    pub currency: Option<String>,
+    /// How you know. It stands in the history and in the audit.
+    #[arg(long, value_name = "TEXT")]
+    pub why: String,
+}
+
+#[derive(Debug, PartialEq, Eq, Subcommand)]
+pub enum NoticeCommand {
+    /// List the newest hundred.
+    #[command(after_help = "With --json: {\"notices\": [{\"id\", \"tenant_id\", \"connection_id\", \
+                            \"received_at_ms\", \"state\", \"text\", \"genuine\", \"attempts\", \
+                            \"next_at_ms\"}], \"left_out\"}")]
+    List {
+        /// Only those in this state.
+        #[arg(long, value_parser = ["waiting", "done", "parked", "unmatched", "ignored", "unreadable", "rejected"])]
+        state: Option<String>,
+        /// Only those that came for this connection.
+        #[arg(long, value_name = "ID")]
+        connection: Option<Uuid>,
+        /// Only those of this tenant.
+        #[arg(long, value_name = "ID")]
+        tenant: Option<Uuid>,
+    },
+    /// Show one: what it says, its headers, its body. Secrets and documents are masked.
+    #[command(after_help = "With --json: {\"notice\", \"says\", \"headers\", \"body\"}")]
+    Show { notice: Uuid },
+    /// Apply what a parked or unmatched one says to a transaction of the same connection.
+    #[command(after_help = "With --json: {\"notice_id\", \"transaction_id\", \"before\", \"state\"}")]
+    Match {
+        notice: Uuid,
+        transaction: Uuid,
+        /// How you know.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+    /// Put one aside that is about nothing of ours.
+    #[command(after_help = "With --json: {\"id\", \"state\"}")]
+    Drop {
+        notice: Uuid,
+        /// How you know.
+        #[arg(long, value_name = "TEXT")]
+        why: String,
+    },
+}
+
+fn amount(text: &str) -> Result<Amount, String> {
+    Amount::parse(text).ok_or_else(|| "write a number such as 12.34".to_owned())
+}
+
 fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if key.is_empty() {
@@ -174,6 +324,23 @@ mod tests {
             "tenant list".to_owned(),
             format!("connection add --tenant {ID} --adapter sandbox --set a=b --set c= --set d=e=f --test"),
             format!("key add --tenant {ID} --contract billwerk --connection {ID} --all-events"),
+            "operator add --name ada --right resolve --json".to_owned(),
+            "operator list".to_owned(),
+            "operator revoke --name ada".to_owned(),
+            "audit".to_owned(),
+            format!("audit --tenant {ID} --json"),
+            "attention".to_owned(),
+            format!("attention --tenant {ID} --json"),
+            format!("resolve {ID} --as declined --reason insufficient_funds --why x"),
+            format!("resolve {ID} --as succeeded --amount 12.30 --currency EUR --why x --json"),
+            format!("resolve {ID} --keep --why x"),
+            format!("resolve {ID} --give-back --why x"),
+            "notice list".to_owned(),
+            format!("notice list --state unmatched --connection {ID} --tenant {ID}"),
+            format!("notice show {ID}"),
+            format!("notice match {ID} {ID} --why x"),
+            format!("notice drop {ID} --why x"),
+            format!("replay {ID}"),
             "openapi".to_owned(),
             "openapi billwerk --out openapi".to_owned(),
         ];
@@ -201,6 +368,18 @@ mod tests {
             ("connection add --adapter x --set a", "KEY=VALUE"),
             ("connection add --adapter x --set =b", "KEY=VALUE"),
             ("key add --contract billwerk", "--tenant"),
+            ("operator add --name ada --right king", "resolve"),
+            ("audit --tenant 7", "--tenant"),
+            ("resolve 7 --keep --why x", "TRANSACTION"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep", "--why"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "--keep"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --as declined --why x", "cannot be used"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "--as"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as lost --why x", "succeeded"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as succeeded --amount 1,5 --why x", "12.34"),
+            ("notice list --state odd", "unmatched"),
+            ("notice match 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "TRANSACTION"),
+            ("replay x", "NOTICE"),
         ];
         for (line, expected) in rows {
             let error = parse(line).expect_err(line).to_string();

@@ -1,7 +1,13 @@
-//! The command line. `args` says what can be written, `serve` runs the server, `setup` sets tenants up (beside a running
-//! server through its admin API), [`walkthrough`] prints calls that paste as they stand.
+//! The command line.
+//!
+//! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
+//! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
+//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person.
 
 mod args;
+mod door;
+mod operate;
+mod operators;
 mod serve;
 mod setup;
 pub mod walkthrough;
@@ -38,14 +44,8 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         return openapi(contract.as_deref(), out.as_deref());
     }
     let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
-    let usual = match cli.command {
-        Command::Serve { .. } => telemetry::SERVER_FILTER,
-        Command::Migrate
-        | Command::Tenant { .. }
-        | Command::Connection { .. }
-        | Command::Key { .. }
-        | Command::Openapi { .. } => telemetry::COMMAND_FILTER,
-    };
+    let serves = matches!(cli.command, Command::Serve { .. });
+    let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
     telemetry::init(filter, config.log_format == LogFormat::Json).context("cannot start the log")?;
     match cli.command {
@@ -54,6 +54,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
         Command::Key { command } => setup::key(&config, cli.json, command).await,
+        Command::Operator { command } => operators::operator(&config, cli.json, command).await,
+        Command::Audit { tenant } => operators::audit(&config, cli.json, tenant).await,
+        Command::Attention { tenant } => operate::attention(&config, cli.json, tenant).await,
+        Command::Resolve(args) => operate::resolve(&config, cli.json, args).await,
+        Command::Notice { command } => operate::notice(&config, cli.json, command).await,
+        Command::Replay { id } => operate::replay(&config, cli.json, id).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

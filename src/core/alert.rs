@@ -14,8 +14,12 @@ pub enum Alert {
     LateMoney,
     AbsentButKnown,
     NeedsPerson,
+    /// The PSP refuses to give back what we give back by ourselves: late money, or collected money nobody booked.
+    GiveBackFailed,
     /// Money went out from outside (chargeback, portal refund) beyond what was there.
     OutsideExceeds,
+    /// The first refusal of a row of them.
+    AccountRefused,
 }
 
 impl Alert {
@@ -30,7 +34,9 @@ impl Alert {
         Alert::LateMoney,
         Alert::AbsentButKnown,
         Alert::NeedsPerson,
+        Alert::GiveBackFailed,
         Alert::OutsideExceeds,
+        Alert::AccountRefused,
     ];
 
     /// The stored and published name.
@@ -45,7 +51,9 @@ impl Alert {
             Alert::LateMoney => "late_money",
             Alert::AbsentButKnown => "absent_but_known",
             Alert::NeedsPerson => "needs_person",
+            Alert::GiveBackFailed => "give_back_failed",
             Alert::OutsideExceeds => "outside_exceeds",
+            Alert::AccountRefused => "account_refused",
         }
     }
 
@@ -69,7 +77,13 @@ impl Alert {
             Alert::LateMoney => "money moved after the transaction had ended without it",
             Alert::AbsentButKnown => "the PSP has never heard of a transaction on which it reported before",
             Alert::NeedsPerson => "whether this happened cannot be found out by machine; ask the PSP and resolve it",
+            Alert::GiveBackFailed => {
+                "the PSP refused to give money back that is not the merchant's; give it back by hand"
+            }
             Alert::OutsideExceeds => "more was taken back at the PSP than was there to take; it was booked",
+            Alert::AccountRefused => {
+                "the PSP refuses the account of this connection; look at its settings and, at the PSP, at the account"
+            }
         }
     }
 }

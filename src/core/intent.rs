@@ -83,6 +83,21 @@ pub enum LatePolicy {
     GiveBack,
 }
 
+/// What each contract does with late money; the one place that says so.
+const LATE: &[(&str, LatePolicy)] = &[
+    ("billwerk", LatePolicy::GiveBack),
+    ("platform", LatePolicy::GiveBack),
+    ("external", LatePolicy::Book),
+    ("pix", LatePolicy::Book),
+];
+
+impl LatePolicy {
+    /// By the contract's stored name. Money for one that is not listed goes back: nobody there waits for it any more.
+    pub fn of(contract: &str) -> LatePolicy {
+        LATE.iter().find(|(name, _)| *name == contract).map_or(LatePolicy::GiveBack, |(_, policy)| *policy)
+    }
+}
+
 /// The new state of one transaction of the intent, and what is known around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct News {

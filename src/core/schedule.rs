@@ -44,6 +44,15 @@ pub const RECONCILE: Schedule = Schedule {
     spread_percent: 100,
 };
 
+/// Attempts at what is to be sent at a time of its own (a debit on its day, money that goes back) and was proved not sent:
+/// a short outage costs seconds, a long one is not hammered. Its `submit_by` ends it.
+pub const SCHEDULED: Schedule = Schedule {
+    waits: &[Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)],
+    growth: Growth::Double { at_most: Duration::from_secs(30 * 60) },
+    total: None,
+    spread_percent: 20,
+};
+
 /// Look-ups of an open transaction in the pacing of the adapter's manifest; the last wait repeats for ever.
 pub const fn pacing(waits: &'static [Duration]) -> Schedule {
     Schedule { waits, growth: Growth::Repeat, total: None, spread_percent: 10 }

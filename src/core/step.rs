@@ -34,8 +34,10 @@ pub enum Learned {
     AbsentNotYet,
     /// There is no reference by which this PSP can be asked. `resend` as for `Absent`.
     CannotAsk { resend: bool },
-    /// Still Created, and no longer to be sent: `submit_by` has passed, or its instruction cannot be made.
+    /// Still Created, and no longer to be sent: `submit_by` has passed.
     NeverSent,
+    /// Its instruction cannot be made, because what it needs is gone; no attempt has sent anything.
+    Impossible(Reason),
     /// Still Created, and its intent was closed.
     IntentClosed,
 }
@@ -51,6 +53,7 @@ impl Learned {
             | Learned::AbsentNotYet
             | Learned::CannotAsk { .. }
             | Learned::NeverSent
+            | Learned::Impossible(_)
             | Learned::IntentClosed => None,
         }
     }
@@ -158,6 +161,7 @@ pub fn step(now: &View, learned: &Learned) -> Step {
         Learned::AbsentNotYet => absent_not_yet(now),
         Learned::CannotAsk { resend } => cannot_ask(now, *resend),
         Learned::NeverSent => unsent(now, State::Declined(Reason::NotSent)),
+        Learned::Impossible(reason) => impossible(now, *reason),
         Learned::IntentClosed => unsent(now, State::Cancelled),
     }
 }
@@ -409,6 +413,22 @@ fn unsent(now: &View, end: State) -> Step {
         | State::Declined(_)
         | State::Expired
         | State::Cancelled => Step::stay(Standing::Ignored),
+    }
+}
+
+/// As [`unsent`], and also for one that its own unit accepted as submitted: nobody but its sender knows of it yet.
+fn impossible(now: &View, reason: Reason) -> Step {
+    match now.state {
+        State::Submitted if now.ended_unknown => Step::to(State::Unknown),
+        State::Submitted => Step::to(State::Declined(reason)),
+        State::Created
+        | State::Pending(_)
+        | State::Unknown
+        | State::Authorised
+        | State::Succeeded
+        | State::Declined(_)
+        | State::Expired
+        | State::Cancelled => unsent(now, State::Declined(reason)),
     }
 }
 

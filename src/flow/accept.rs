@@ -11,7 +11,10 @@ use uuid::Uuid;
 use super::budget::Admitted;
 use super::identity::Caller;
 use super::instruct::Instructed;
-use super::limits::{CALL_ANSWERED_WITHIN, PAYOUT_SUBMIT_WITHIN, POLL_PAUSE, RACES_MAX, SUBMIT_WITHIN};
+use super::limits::{
+    CALL_ANSWERED_WITHIN, PAYOUT_SUBMIT_WITHIN, POLL_PAUSE, RACES_MAX, SCHEDULED_SUBMIT_WITHIN, SUBMIT_WITHIN,
+    UNANSWERED_SWEPT_AFTER,
+};
 use super::{Engine, FlowError, Known};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
@@ -20,7 +23,7 @@ use crate::core::sameness::{self, Sameness};
 use crate::core::transaction::State;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
-use crate::store::intents::Intent;
+use crate::store::intents::{self, Intent};
 use crate::store::transactions::{self, Transaction};
 use crate::store::{Refusal, Unit, hash_token};
 
@@ -39,6 +42,10 @@ pub struct Wish {
     pub notify_url: Option<String>,
     /// The payer takes part on our page; it stays open until then.
     pub page_until: Option<Timestamp>,
+    /// Our page asks the payer for what the PSP needs first; nothing is sent before that.
+    pub asks_payer: bool,
+    /// The intent it acts on, where that is not the one of the transaction it acts on: a booking's payment.
+    pub above: Option<Uuid>,
     pub work: Work,
 }
 
@@ -63,6 +70,8 @@ pub enum Work {
     Capture(Box<Transaction>),
     /// Of a charge or a capture, with the intent it belongs to.
     Refund(Box<Transaction>),
+    /// Nothing is sent: a payment takes what this charge has collected.
+    Book(Box<Transaction>),
 }
 
 impl Work {
@@ -74,13 +83,15 @@ impl Work {
             Work::Payout => Kind::Payout,
             Work::Capture(_) => Kind::Capture,
             Work::Refund(_) => Kind::Refund,
+            // What is booked.
+            Work::Book(charge) => charge.kind,
         }
     }
 
     fn parent(&self) -> Option<&Transaction> {
         match self {
             Work::StoreMeans | Work::Preauth | Work::Charge | Work::Payout => None,
-            Work::Capture(parent) | Work::Refund(parent) => Some(parent),
+            Work::Capture(parent) | Work::Refund(parent) | Work::Book(parent) => Some(parent),
         }
     }
 }
@@ -88,7 +99,8 @@ impl Work {
 /// What became of a wish.
 #[derive(Debug)]
 pub enum Accepted {
-    /// It is committed, and being sent by a task of its own. The handle ends with the first outcome.
+    /// It is committed, and being sent by a task of its own. The handle ends with the first outcome; at once, where it is
+    /// to be sent later.
     New { intent: Box<Intent>, transaction: Uuid, sending: JoinHandle<()> },
     /// The very same request was accepted earlier.
     Same(Box<Intent>),
@@ -102,17 +114,6 @@ pub enum Accepted {
     Busy { retry_after: Duration },
 }
 
-/// What a wish comes to before anything is stored.
-enum Built {
-    /// `waits`: it is not to be sent at once, because the PSP takes no more calls.
-    Ready {
-        known: Box<Known>,
-        unit: Unit,
-        waits: bool,
-    },
-    No(Accepted),
-}
-
 /// What an earlier request under the same key means for this one.
 #[derive(Debug)]
 pub enum Repeat {
@@ -122,6 +123,20 @@ pub enum Repeat {
     Differs {
         field: String,
     },
+}
+
+/// A wish as a unit of work, and what is to be done once it is committed.
+pub(super) struct Built {
+    pub known: Known,
+    pub unit: Unit,
+    pub first: First,
+}
+
+pub(super) enum First {
+    Send,
+    /// Another transaction than the one of the wish.
+    SendOther(Uuid),
+    Nothing,
 }
 
 /// Bytes of randomness in a page token: not to be guessed.
@@ -151,15 +166,19 @@ impl Engine {
     /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            let (known, unit, waits) = match self.build(caller, &wish).await? {
-                Built::Ready { known, unit, waits } => (*known, unit, waits),
-                Built::No(accepted) => return Ok(accepted),
+            let Built { known, unit, first } = match self.build(caller, &wish).await? {
+                Ok(built) => built,
+                Err(accepted) => return Ok(accepted),
             };
             let refusal = match self.store.run(unit).await? {
                 Ok(()) => {
                     self.nudges.dispatcher.notify_one();
                     let (intent, transaction) = (Box::new(known.intent.clone()), known.t.id);
-                    let sending = if waits { tokio::spawn(async {}) } else { self.spawn_first(known) };
+                    let sending = match first {
+                        First::Send => self.spawn_first(known),
+                        First::SendOther(id) => self.spawn_submit(known.t.tenant_id, id),
+                        First::Nothing => tokio::spawn(async {}),
+                    };
                     return Ok(Accepted::New { intent, transaction, sending });
                 }
                 Err(refusal) => refusal,
@@ -179,7 +198,7 @@ impl Engine {
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
     }
 
-    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Built, FlowError> {
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Result<Built, Accepted>, FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("accept");
         let agreement_id = match &wish.agreement {
@@ -210,7 +229,7 @@ impl Engine {
             amount: wish.amount,
             method: wish.method,
             agreement_id,
-            parent_id: parent.map(|parent| parent.intent_id),
+            parent_id: wish.above.or(parent.map(|parent| parent.intent_id)),
             sameness: fingerprints(&wish.request),
             page_token_hash: details.page_token.as_deref().map(hash_token),
             details,
@@ -220,32 +239,50 @@ impl Engine {
             created_at: now,
             updated_at: now,
         };
+        if let Work::Book(charge) = &wish.work {
+            return Ok(Ok(self.build_booking(unit, intent, connection, charge).await?));
+        }
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
         let adapter = self.adapter(&connection)?;
         if let Some(refusal) = self.wrong_with(&intent, &transaction, adapter).await? {
-            return Ok(Built::No(Accepted::Refused(refusal)));
+            return Ok(Err(Accepted::Refused(refusal)));
         }
-        let at_once = leaves_at_once(transaction.kind);
-        let patient = !at_once || wish.page_until.is_some();
-        let mut waits = false;
-        match self.admit(adapter, &connection, &transaction, at_once, patient).await? {
-            Admitted::Sends if at_once => transaction = self.submitted(&transaction, &connection)?,
-            Admitted::Sends => {}
-            Admitted::Waits(not_before) => {
-                waits = true;
-                transaction.look_at = Some(not_before);
-                transaction.submit_by = wish.page_until.unwrap_or(transaction.submit_by);
+        if let Some(id) = agreement_id.filter(|_| wish.details.use_stored_means) {
+            // Means mean something only to the account that they are stored in.
+            let stored = self.store.agreement_by_id(caller.tenant_id, id).await?;
+            transaction.settings_version = stored.map_or(0, |agreement| agreement.settings_version);
+        }
+        let mut first = First::Send;
+        if let (true, Some(until)) = (wish.asks_payer, wish.page_until) {
+            transaction = held(transaction, until);
+            first = First::Nothing;
+        } else if let Some(not_before) = intent.details.not_before.map(Timestamp) {
+            transaction = self.scheduled(transaction, not_before);
+            first = First::Nothing;
+        } else {
+            let at_once = leaves_at_once(transaction.kind);
+            let patient = !at_once || wish.page_until.is_some();
+            match self.admit(adapter, &connection, &transaction, at_once, patient).await? {
+                Admitted::Sends if at_once => transaction = self.submitted(&transaction, &connection)?,
+                Admitted::Sends => {}
+                Admitted::Waits(not_before) => {
+                    first = First::Nothing;
+                    transaction.look_at = Some(not_before);
+                    transaction.submit_by = wish.page_until.unwrap_or(transaction.submit_by);
+                }
+                Admitted::TurnedAway { retry_after } => return Ok(Err(Accepted::Busy { retry_after })),
             }
-            Admitted::TurnedAway { retry_after } => return Ok(Built::No(Accepted::Busy { retry_after })),
         }
         self.store.claim_intent(&mut unit, &intent);
         if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
             transactions::reserve(&mut unit, parent, counter, transaction.amount.minor);
+            // What is left of it has changed, which its caller sees.
+            intents::touch(&mut unit, intent.tenant_id, parent.intent_id, now);
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        Ok(Built::Ready { known: Box::new(Known { t: transaction, intent, connection }), unit, waits })
+        Ok(Ok(Built { known: Known { t: transaction, intent, connection }, unit, first }))
     }
 
     /// What the adapter sees to be wrong with a transaction that stands on its own; a follow-up's parent has passed.
@@ -262,6 +299,12 @@ impl Engine {
             Instructed::Ready(instruction) => Ok(adapter.check(&instruction).err()),
             Instructed::Impossible(..) => Ok(None),
         }
+    }
+
+    /// The same transaction, to be sent by the `due` worker from then on.
+    pub(super) fn scheduled(&self, t: Transaction, not_before: Timestamp) -> Transaction {
+        let submit_by = not_before.plus(self.clock.wait(SCHEDULED_SUBMIT_WITHIN));
+        Transaction { not_before: Some(not_before), look_at: Some(not_before), submit_by, ..t }
     }
 
     /// A transaction that is not sent yet, with a reference of its own that no PSP has ever seen.
@@ -337,6 +380,8 @@ impl Engine {
             state: AgreementState::Open,
             token: None,
             bearer: BTreeMap::new(),
+            settings_version: caller.connection.version,
+            stored_by: None,
         };
         agreements::open(unit, &agreement, now);
         Ok(agreement.id)
@@ -347,7 +392,9 @@ impl Engine {
         let give_up_at = self.clock.after(CALL_ANSWERED_WITHIN);
         let mut changed = self.store.changed();
         loop {
-            let state = self.store.transaction(tenant, transaction).await?.map(|t| t.state);
+            let now = self.store.transaction(tenant, transaction).await?;
+            // One with a time of its own may take days.
+            let state = now.filter(|t| t.not_before.is_none()).map(|t| t.state);
             if !matches!(state, Some(State::Created | State::Submitted)) || self.clock.now() >= give_up_at {
                 return Ok(());
             }
@@ -368,6 +415,12 @@ fn leaves_at_once(kind: Kind) -> bool {
         Kind::StoreMeans | Kind::Preauth | Kind::Capture | Kind::Release | Kind::Charge => true,
         Kind::Payout | Kind::Refund => false,
     }
+}
+
+/// A transaction that waits for the payer's answers as long as the page is open. Without them it can never be sent: its
+/// last moment comes before its first.
+fn held(t: Transaction, until: Timestamp) -> Transaction {
+    Transaction { not_before: Some(until.plus(UNANSWERED_SWEPT_AFTER)), submit_by: until, look_at: None, ..t }
 }
 
 /// Short fingerprints instead of the values: a request may hold names and account data.

@@ -237,6 +237,8 @@ fn wish(key: &str, work: Work, details: Details) -> Wish {
         details,
         notify_url: None,
         page_until: None,
+        asks_payer: false,
+        above: None,
         work,
     }
 }

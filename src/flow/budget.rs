@@ -193,5 +193,5 @@ pub(super) enum Admitted {
 
 /// The settings it is, or would be, sent with.
 fn version_for(t: &Transaction, connection: &Connection) -> i32 {
-    if t.attempts == 0 && t.parent_id.is_none() { connection.version } else { t.settings_version }
+    if t.settings_version == 0 { connection.version } else { t.settings_version }
 }

@@ -3,6 +3,7 @@
 use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
+use super::collect::{can_give_back, is_collected};
 use super::{Engine, FlowError};
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
@@ -40,7 +41,8 @@ impl Engine {
                 return Err(FlowError::missing("intent", intent));
             };
             let all = self.store.transactions_of(tenant, intent.id).await?;
-            let Some(main) = all.iter().find(|t| matches!(t.kind, Kind::Preauth | Kind::StoreMeans)) else {
+            let Some(main) = all.iter().find(|t| matches!(t.kind, Kind::Preauth | Kind::StoreMeans | Kind::Charge))
+            else {
                 return Err(FlowError::Broken(format!("intent {} has no transaction", intent.id)));
             };
             let answer = match intent.state {
@@ -48,6 +50,7 @@ impl Engine {
                 IntentState::Refused | IntentState::Closed(ClosedBy::Expired) => Some(Cancelled::Ended),
                 IntentState::Open => self.cancel_open(&intent, main).await?,
                 IntentState::Done if main.kind == Kind::StoreMeans => self.close_here(&intent).await?,
+                IntentState::Done if is_collected(&intent, main) => self.cancel_collected(&intent, main, &all).await?,
                 IntentState::Done => self.cancel_reserved(&intent, main, &all).await?,
             };
             if let Some(answer) = answer {
@@ -91,6 +94,32 @@ impl Engine {
         Ok(done.then_some(Cancelled::Done))
     }
 
+    /// What was collected goes back by a refund, unless a payment has booked it.
+    async fn cancel_collected(
+        &self,
+        intent: &Intent,
+        charge: &Transaction,
+        all: &[Transaction],
+    ) -> Result<Option<Cancelled>, FlowError> {
+        if charge.counters.captured > 0 {
+            return Ok(Some(Cancelled::Captured));
+        }
+        let started = all.iter().rev().find(|t| t.kind == Kind::Refund && !t.state.is_bad());
+        let refund = match started {
+            Some(refund) => Some(refund.id),
+            None => {
+                let connection = self.connection(charge.tenant_id, charge.connection_id).await?;
+                if !can_give_back(self.adapter(&connection)?.manifest(), charge, true) {
+                    return Ok(Some(Cancelled::NotPossible));
+                }
+                self.give_back_collected(intent, charge).await?
+            }
+        };
+        let Some(refund) = refund else { return Ok(None) };
+        self.settled(charge.tenant_id, refund).await?;
+        self.cancel_answer(charge.tenant_id, refund).await
+    }
+
     async fn cancel_reserved(
         &self,
         intent: &Intent,
@@ -103,7 +132,7 @@ impl Engine {
         }
         if let Some(release) = all.iter().find(|t| t.kind == Kind::Release && t.state.is_open()) {
             self.settled(release.tenant_id, release.id).await?;
-            return self.cancel_answer(intent, release).await;
+            return self.cancel_answer(release.tenant_id, release.id).await;
         }
         let connection = self.connection(preauth.tenant_id, preauth.connection_id).await?;
         let manifest = self.adapter(&connection)?.manifest();
@@ -131,12 +160,12 @@ impl Engine {
         }
         self.spawn_submit(release.tenant_id, release.id);
         self.settled(release.tenant_id, release.id).await?;
-        self.cancel_answer(intent, &release).await
+        self.cancel_answer(release.tenant_id, release.id).await
     }
 
-    async fn cancel_answer(&self, intent: &Intent, release: &Transaction) -> Result<Option<Cancelled>, FlowError> {
-        let state = self.store.transaction(release.tenant_id, release.id).await?.map(|t| t.state);
-        tracing::debug!(intent = %intent.id, ?state, "cancel");
+    async fn cancel_answer(&self, tenant: Uuid, movement: Uuid) -> Result<Option<Cancelled>, FlowError> {
+        let state = self.store.transaction(tenant, movement).await?.map(|t| t.state);
+        tracing::debug!(transaction = %movement, ?state, "cancel");
         Ok(Some(match state {
             Some(State::Succeeded) => Cancelled::Done,
             Some(State::Declined(_) | State::Expired | State::Cancelled) => Cancelled::Failed,

@@ -3,6 +3,8 @@
 use rialto_adapters::port::{Kind, Money};
 use uuid::Uuid;
 
+use super::collect::is_collected;
+use super::inquire::Asked;
 use super::limits::EXPIRY_RETRY;
 use super::{Engine, FlowError};
 use crate::core::counters::Verb;
@@ -20,7 +22,9 @@ impl Engine {
         if intent.expires_at.is_none_or(|at| at > self.clock.now()) {
             return Ok(());
         }
-        self.inquire(&main).await?;
+        // Nobody at the PSP knows of what still waits for the payer's answers.
+        let held = main.state == State::Created && main.not_before.is_some();
+        let asked = if held { Asked::Answered } else { self.inquire(&main).await? };
         let Some((intent, main)) = self.main_of(tenant, id).await? else { return Ok(()) };
         if matches!(main.state, State::Pending(_)) {
             self.close(&main, Some(ClosedBy::Expired)).await?;
@@ -29,7 +33,11 @@ impl Engine {
         let mut all: Vec<(Kind, State)> =
             self.store.transactions_of(tenant, id).await?.iter().map(|t| (t.kind, t.state)).collect();
         all.extend(self.store.transactions_under(tenant, main.id).await?.iter().map(|t| (t.kind, t.state)));
+        // Nobody has answered, and it may have been paid: told later, a no would have to be taken back.
+        let in_the_dark = asked == Asked::NotNow && matches!(main.state, State::Pending(_));
         match intent.state {
+            IntentState::Done if is_collected(&intent, &main) => self.expire_collected(&intent, &main).await,
+            IntentState::Open if in_the_dark => self.expire_later(&intent, true).await,
             IntentState::Open | IntentState::Done if may_close(intent.kind, intent.state, &all) => {
                 self.close_as_expired(&intent, &main).await
             }
@@ -69,6 +77,10 @@ impl Engine {
         match self.store.run(unit).await? {
             Ok(()) => {
                 tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                if main.state == State::Created {
+                    // Never to be sent now, which is for the sender to say.
+                    self.spawn_submit(main.tenant_id, main.id);
+                }
                 self.nudges.dispatcher.notify_one();
                 if let Some(release) = release {
                     self.spawn_submit(release.tenant_id, release.id);

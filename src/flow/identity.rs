@@ -1,8 +1,11 @@
 //! Who is calling: a key of one tenant for one contract.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{Engine, FlowError};
+use crate::store::forms::KeyStyle;
 use crate::store::hash_token;
 use crate::store::tenants::Connection;
 
@@ -14,6 +17,10 @@ pub struct Caller {
     pub contract: String,
     /// The key's default connection.
     pub connection: Connection,
+    /// How what the key is answered is spelled.
+    pub style: KeyStyle,
+    /// Hosts the tenant's notices may go to; empty is every public one.
+    pub webhook_hosts: Arc<[String]>,
 }
 
 /// Longest token looked at: ours are 47 characters; a longer one is not worth hashing.
@@ -25,10 +32,17 @@ impl Engine {
         if token.is_empty() || token.len() > TOKEN_MAX {
             return Ok(None);
         }
-        let Some((key, connection)) = self.store.key_by_hash(&hash_token(token)).await? else { return Ok(None) };
-        if key.contract != contract {
+        let Some(found) = self.store.key_by_hash(&hash_token(token)).await? else { return Ok(None) };
+        if found.key.contract != contract {
             return Ok(None);
         }
-        Ok(Some(Caller { tenant_id: key.tenant_id, key_id: key.id, contract: key.contract, connection }))
+        Ok(Some(Caller {
+            tenant_id: found.key.tenant_id,
+            key_id: found.key.id,
+            contract: found.key.contract,
+            connection: found.connection,
+            style: found.style,
+            webhook_hosts: found.tenant.webhook_hosts.into(),
+        }))
     }
 }

@@ -1,12 +1,12 @@
 //! The only asker: what has become of a transaction whose outcome is open, or in doubt.
 
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Context, Duration, Feed, Lookup, OurReference, References, Timestamp};
+use rialto_adapters::port::{Context, Duration, Feed, Lookup, OurReference, Probe, References, Settings, Timestamp};
 use uuid::Uuid;
 
 use super::apply::News;
 use super::budget::Allowed;
-use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR};
+use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR, PROBE_ANSWERED_WITHIN};
 use super::submit::{Resend, may_resend};
 use super::{Engine, FlowError, Known};
 use crate::clock::Clock;
@@ -47,6 +47,15 @@ pub enum FeedRead {
     Nothing,
 }
 
+/// Whether asking has brought an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The PSP has said what it knows, or is one that cannot be asked.
+    Answered,
+    /// It was not asked just now, or nobody answered.
+    NotNow,
+}
+
 impl Engine {
     /// Reads the next page of what a connection's PSP lists: events that never reached us, and what it changed by itself.
     pub async fn read_feed(&self, connection: &Connection) -> Result<FeedRead, FlowError> {
@@ -84,11 +93,14 @@ impl Engine {
     }
 
     /// Does what is due for a transaction: sends it if that never happened, else asks. Two callers at once: one asks.
-    pub async fn inquire(&self, t: &Transaction) -> Result<(), FlowError> {
+    pub async fn inquire(&self, t: &Transaction) -> Result<Asked, FlowError> {
         match t.state {
-            State::Created => return self.submit(t.tenant_id, t.id).await,
+            State::Created => {
+                self.submit(t.tenant_id, t.id).await?;
+                return Ok(Asked::NotNow);
+            }
             // Somebody may still be waiting for the answer.
-            State::Submitted if t.answer_by.is_some_and(|at| self.clock.now() < at) => return Ok(()),
+            State::Submitted if t.answer_by.is_some_and(|at| self.clock.now() < at) => return Ok(Asked::NotNow),
             State::Submitted
             | State::Unknown
             | State::Pending(_)
@@ -101,19 +113,19 @@ impl Engine {
         let mut unit = Unit::new("claim_look");
         transactions::claim_look(&mut unit, t, self.clock.deadline(LOOKUP_HELD_FOR));
         if self.store.run(unit).await?.is_err() {
-            return Ok(());
+            return Ok(Asked::NotNow);
         }
         let known = self.known(t.tenant_id, t.id).await?;
         self.ask(&known).await
     }
 
-    async fn ask(&self, known: &Known) -> Result<(), FlowError> {
+    async fn ask(&self, known: &Known) -> Result<Asked, FlowError> {
         let Known { t, connection, .. } = known;
         let adapter = self.adapter(connection)?;
         if !self.has_turn(known, Purpose::Question).await? {
-            return Ok(());
+            return Ok(Asked::NotNow);
         }
-        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let settings = self.settings_for(t).await?;
         let parent = self.parent(t).await?;
         let references = References {
             ours: Some(OurReference(t.ours.0.clone())),
@@ -144,7 +156,7 @@ impl Engine {
             Lookup::Reported(reports) => {
                 if self.hear_about(known, &reports, news.clone()).await? {
                     tracing::info!(transaction = %t.id, was = t.state.name(), found = "reported", "looked up");
-                    return Ok(());
+                    return Ok(Asked::Answered);
                 }
                 ("other", Learned::AbsentNotYet, t.absences)
             }
@@ -159,7 +171,8 @@ impl Engine {
             Lookup::CannotAsk => ("cannot ask", Learned::CannotAsk { resend }, t.absences),
             Lookup::Unknown(fault) => {
                 tracing::warn!(transaction = %t.id, %fault, "look-up brought nothing");
-                return self.look_again(t, news).await;
+                self.look_again(t, news).await?;
+                return Ok(Asked::NotNow);
             }
         };
         tracing::info!(transaction = %t.id, was = t.state.name(), found = said, "looked up");
@@ -167,7 +180,32 @@ impl Engine {
         if let Some(after) = resend_wanted.filter(|after| resend && after.state == State::Unknown) {
             self.resend(&after).await?;
         }
-        Ok(())
+        Ok(Asked::Answered)
+    }
+
+    /// Tries settings out at the PSP. Moves no money; the calls are kept.
+    pub(super) async fn probe(&self, connection: &Connection, settings: &Settings) -> Result<Probe, FlowError> {
+        let adapter = self.adapter(connection)?;
+        let recorder = Recorder::new(&*self.wire, self.clock.clone());
+        let until = self.clock.deadline(PROBE_ANSWERED_WITHIN);
+        let context = Context {
+            settings,
+            wire: &recorder,
+            now: self.clock.now(),
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let found = adapter.probe(&context).await;
+        self.keep_exchanges(self.exchanges_of((connection.tenant_id, connection.id), None, "probe", recorder.take()))
+            .await?;
+        let said = match &found {
+            Probe::Valid(_) => "accepted".to_owned(),
+            Probe::Refused(reason, text) => format!("refused ({}): {text}", reason.as_str()),
+            Probe::Unknown(fault) => format!("unknown, {fault}"),
+        };
+        tracing::info!(tenant = %connection.tenant_id, connection = %connection.id, found = said, "settings tried out");
+        Ok(found)
     }
 
     /// The look-up itself failed: nothing was learned but that we must ask again.

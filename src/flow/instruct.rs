@@ -1,7 +1,7 @@
 //! A committed transaction as the instruction an adapter understands.
 
 use rialto_adapters::port::{
-    Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Refund, Release, StoreMeans,
+    Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Reason, Refund, Release, Secret, StoreMeans,
 };
 
 use super::{Engine, FlowError};
@@ -13,16 +13,17 @@ use crate::store::transactions::Transaction;
 #[derive(Debug)]
 pub enum Instructed {
     Ready(Box<Instruction>),
-    /// What it needs is gone; the text says what.
-    Impossible(&'static str),
+    /// What it needs is gone: what the caller is told, and a text that says what.
+    Impossible(Reason, &'static str),
 }
 
 impl Engine {
     pub(super) async fn instruction(&self, intent: &Intent, t: &Transaction) -> Result<Instructed, FlowError> {
         let instruction = match t.kind {
             Kind::StoreMeans | Kind::Preauth | Kind::Charge => {
-                let Some(means) = self.means(intent).await? else {
-                    return Ok(Instructed::Impossible("the stored means of payment are no longer usable"));
+                let Some(means) = self.means(intent, t).await? else {
+                    let why = "the stored means of payment are no longer usable";
+                    return Ok(Instructed::Impossible(Reason::MeansInvalid, why));
                 };
                 self.taking(intent, t, means)
             }
@@ -40,7 +41,8 @@ impl Engine {
             }
             Kind::Payout => {
                 let Some(destination) = intent.details.destination() else {
-                    return Ok(Instructed::Impossible("nobody has said where the money is to go"));
+                    let why = "nobody has said where the money is to go";
+                    return Ok(Instructed::Impossible(Reason::DestinationInvalid, why));
                 };
                 Instruction::Payout(Payout {
                     reference: t.ours.clone(),
@@ -62,8 +64,11 @@ impl Engine {
         }
     }
 
-    async fn means(&self, intent: &Intent) -> Result<Option<Means>, FlowError> {
+    async fn means(&self, intent: &Intent, t: &Transaction) -> Result<Option<Means>, FlowError> {
         let details = &intent.details;
+        if let Some(token) = &details.migration_token {
+            return Ok(Some(Means::Stored(Secret::new(token.clone()))));
+        }
         if !details.use_stored_means {
             return Ok(Some(match details.given.is_empty() {
                 true => Means::AskPayer,
@@ -72,7 +77,12 @@ impl Engine {
         }
         let Some(id) = intent.agreement_id else { return Ok(None) };
         let agreement = self.store.agreement_by_id(intent.tenant_id, id).await?;
-        Ok(agreement.filter(|a| a.state == AgreementState::Active).and_then(|a| a.token).map(Means::Stored))
+        let Some(agreement) = agreement.filter(|a| a.state == AgreementState::Active) else { return Ok(None) };
+        // Newer ones may have taken their place since this was accepted, which its account knows nothing of.
+        let versions = (agreement.settings_version, t.settings_version);
+        let here = agreement.connection_id == t.connection_id
+            && self.store.same_account(t.tenant_id, t.connection_id, versions.0, versions.1).await?;
+        Ok(agreement.token.filter(|_| here).map(Means::Stored))
     }
 
     fn taking(&self, intent: &Intent, t: &Transaction, means: Means) -> Instruction {
@@ -89,6 +99,7 @@ impl Engine {
                 reference,
                 method,
                 currency: t.amount.currency,
+                expected: (t.amount.minor > 0).then_some(t.amount),
                 means,
                 payer,
                 return_url,
@@ -102,7 +113,7 @@ impl Engine {
                 payer,
                 return_url,
                 description,
-                store_means: intent.agreement_id.is_some(),
+                store_means: intent.agreement_id.is_some() && !details.use_stored_means,
             }),
             _ => Instruction::Charge(Charge {
                 reference,

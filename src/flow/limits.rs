@@ -12,6 +12,9 @@ pub const SUBMIT_WITHIN: Duration = Duration::from_millis(4_000);
 /// A payout proved not sent is tried for so long: its caller has its answer, and a PSP's bad hour is no refusal.
 pub const PAYOUT_SUBMIT_WITHIN: Duration = Duration::from_secs(3600);
 
+/// What is to be sent at a time of its own is tried for so long after it: a PSP's bad day costs no debit.
+pub const SCHEDULED_SUBMIT_WITHIN: Duration = Duration::from_secs(24 * 3600);
+
 /// Between two attempts of an instruction that was proved not sent. After [`SUBMIT_WITHIN`] it doubles with each attempt, up
 /// to [`SUBMIT_RETRY_MAX`].
 pub const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(500);
@@ -22,6 +25,16 @@ pub const SEND_WITHIN: Duration = Duration::from_secs(3);
 
 /// A look-up must be answered within this.
 pub const LOOKUP_ANSWERED_WITHIN: Duration = Duration::from_secs(15);
+
+/// Settings that are tried out are answered within this: whoever waits for it is a caller.
+pub const PROBE_ANSWERED_WITHIN: Duration = Duration::from_millis(4_500);
+
+/// An account is refused for so long before it is tried out whether callers are told: longer than a PSP takes to roll out
+/// what it has broken, shorter than a night.
+pub const REFUSED_FOR: Duration = Duration::from_secs(30 * 60);
+
+/// A refused account that could not be tried out is tried out again after this.
+pub const REFUSED_TRIED_AGAIN: Duration = Duration::from_secs(60);
 
 /// A look-up that was taken and not finished is taken again after this: longer than a look-up lasts.
 pub const LOOKUP_HELD_FOR: Duration = Duration::from_secs(30);
@@ -36,6 +49,13 @@ pub const RACES_MAX: usize = 20;
 /// How long a payer has to finish on our page before the intent is closed (after asking the PSP).
 pub const PAYER_PAGE_OPEN_FOR: Duration = Duration::from_secs(30 * 60);
 
+/// When a transaction that waited for the payer's answers in vain is ended, should the expiry of its page not have done it.
+pub const UNANSWERED_SWEPT_AFTER: Duration = Duration::from_secs(3600);
+
+/// How long collected money waits for the payment that books it before it goes back: as long as a usual reservation on a
+/// card holds.
+pub const COLLECTED_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// After a failed try to close an intent by clock, when to try again.
 pub const EXPIRY_RETRY: Duration = Duration::from_secs(60);
 
@@ -44,3 +64,10 @@ pub const PARKED_SWEEP: Duration = Duration::from_secs(60);
 
 /// How long a notice waits for the transaction it names.
 pub const PARKED_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// A notice that an operator is matching is read again after this, should nobody finish: longer than applying takes.
+pub const NOTICE_HELD_FOR: Duration = Duration::from_secs(30);
+
+/// How long an outcome may be unknown, or a notice parked, before a person is to know of it. Most are found out by the
+/// first few look-ups, which are over by then.
+pub const NEEDS_ATTENTION_AFTER: Duration = Duration::from_secs(15 * 60);

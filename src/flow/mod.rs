@@ -3,26 +3,35 @@
 //!
 //! - [`identity`] – who is calling.
 //! - [`accept`] – a caller's wish becomes an intent and a transaction, once for ever.
+//! - [`answer`] – the payer tells what the PSP needs; only then is it sent.
 //! - `budget` – how many calls a PSP takes, and whose turn it is.
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
+//! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
-//! - [`tenants`] – sets up tenants, connections and keys.
+//! - [`settings`] – those of a connection, shown, changed and tried out; which version a transaction uses.
+//! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, what they do with notices and
+//!   deliveries, and the audit. [`attention`] – what waits for them.
 //! - [`limits`] – how long we wait for what.
 
 pub mod accept;
+pub mod answer;
 pub mod apply;
+pub mod attention;
 #[cfg(test)]
 mod bank_tests;
 mod budget;
 pub mod cancel;
+pub mod collect;
 pub mod expire;
 pub mod identity;
 pub mod inquire;
 pub mod instruct;
 pub mod limits;
+pub mod operate;
 pub mod resolve;
+pub mod settings;
 pub mod submit;
 pub mod tenants;
 
@@ -49,6 +58,8 @@ pub struct Engine {
     pub nudges: Nudges,
     /// Calls leased from the PSPs' budgets.
     leases: budget::Leases,
+    /// Who stands in the audit for what is set up or decided.
+    actor: Arc<str>,
 }
 
 /// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
@@ -88,8 +99,25 @@ impl FlowError {
 impl Engine {
     pub fn new(store: Store, wire: Arc<dyn Wire>, public_url: &str) -> Engine {
         let clock = store.clock().clone();
-        let public_url = public_url.trim_end_matches('/').into();
-        Engine { store, clock, wire, public_url, nudges: Nudges::default(), leases: budget::Leases::default() }
+        Engine {
+            store,
+            clock,
+            wire,
+            public_url: public_url.trim_end_matches('/').into(),
+            nudges: Nudges::default(),
+            leases: budget::Leases::default(),
+            actor: operate::OURSELVES.into(),
+        }
+    }
+
+    /// The same verbs, for somebody whose name is to stand in the audit: an operator's, or `key <id>` for a caller's key.
+    #[must_use]
+    pub fn acting_as(&self, actor: &str) -> Engine {
+        Engine { actor: actor.into(), ..self.clone() }
+    }
+
+    pub fn actor(&self) -> &str {
+        &self.actor
     }
 
     pub fn public_url(&self) -> &str {

@@ -3,7 +3,9 @@
 
 use rialto_adapters::port::manifest::Idempotency;
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Adapter, Close, Context, Instruction, Outcome, Settings, Timestamp};
+use rialto_adapters::port::{
+    Adapter, Close, Context, FaultCause, Instruction, Outcome, Reason, Settings, Timestamp, Verdict,
+};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -75,7 +77,7 @@ impl Engine {
 
     async fn turn(&self, known: Known) -> Result<Turn, FlowError> {
         let Known { t, intent, .. } = &known;
-        if t.state != State::Created {
+        if t.state != State::Created || t.not_before.is_some_and(|at| self.clock.now() < at) {
             return Ok(Turn::Over);
         }
         let closed = match intent.state {
@@ -96,9 +98,9 @@ impl Engine {
         match self.instruction(intent, t).await? {
             Instructed::Ready(_) if !self.has_turn(&known, Purpose::Instruction).await? => Ok(Turn::Over),
             Instructed::Ready(instruction) => self.send(known, &instruction).await,
-            Instructed::Impossible(why) => {
+            Instructed::Impossible(reason, why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn_of(known, News::of_ours(Learned::NeverSent)).await?;
+                self.learn_of(known, News::of_ours(Learned::Impossible(reason))).await?;
                 Ok(Turn::Over)
             }
         }
@@ -114,7 +116,7 @@ impl Engine {
                     self.send(known, &instruction).await?;
                 }
             }
-            Instructed::Impossible(why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
+            Instructed::Impossible(_, why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
         }
         Ok(())
     }
@@ -126,7 +128,7 @@ impl Engine {
         let mut unit = Unit::new("submit");
         transactions::advance(&mut unit, &before, &sent, self.clock.now());
         // Read beside the commit, which is the slower of the two.
-        let settings = self.store.settings(sent.tenant_id, connection.id, sent.settings_version);
+        let settings = self.settings_for(&sent);
         let (committed, settings) = tokio::join!(self.store.run(unit), settings);
         match committed? {
             Ok(()) => sent.version += 1,
@@ -147,14 +149,13 @@ impl Engine {
 
     /// Sends what was committed as submitted by the very unit that accepted it: only this node knows of it.
     async fn send_accepted(&self, known: Known) -> Result<Turn, FlowError> {
-        let Known { t, intent, connection } = &known;
-        let settings = async { Ok(self.store.settings(t.tenant_id, connection.id, t.settings_version).await?) };
-        let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), settings)?;
+        let Known { t, intent, .. } = &known;
+        let (instruction, settings) = tokio::try_join!(self.instruction(intent, t), self.settings_for(t))?;
         match instruction {
             Instructed::Ready(instruction) => self.deliver(known, &settings, &instruction).await,
-            Instructed::Impossible(why) => {
+            Instructed::Impossible(reason, why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
-                self.learn_of(known, News::of_ours(Learned::NotSent { may_retry: false })).await?;
+                self.learn_of(known, News::of_ours(Learned::Impossible(reason))).await?;
                 Ok(Turn::Over)
             }
         }
@@ -177,8 +178,9 @@ impl Engine {
             | State::Expired
             | State::Cancelled => State::Submitted,
         };
-        if before.attempts == 0 && before.parent_id.is_none() {
-            // Later attempts, and every look-up, use the credentials of the first; children those of their parent.
+        if before.settings_version == 0 {
+            // Later attempts, and every look-up, use the account of the first; children that of their parent, and stored
+            // means that in which they are stored.
             sent.settings_version = connection.version;
         }
         sent.attempts += 1;
@@ -196,6 +198,7 @@ impl Engine {
             Deadlines { send_by: sent.t.send_by.unwrap_or(never), answer_by: sent.t.answer_by.unwrap_or(never) };
         let (outcome, news) = self.call(adapter, settings, &sent.t, instruction, deadlines).await;
         let may_retry = self.clock.after(SUBMIT_RETRY_PAUSE) < sent.t.submit_by;
+        let scheduled = sent.t.not_before.is_some();
         let learned = match outcome {
             Outcome::Reported(reports) => {
                 let heard = self.hear_about(&sent, &reports, news).await?;
@@ -206,6 +209,13 @@ impl Engine {
                 self.learn_of(sent, News::of_ours(Learned::Unknown)).await?;
                 return Ok(Turn::Over);
             }
+            // The PSP has said no to our credentials, to the last: that is its word, and no trouble on the way to it. Of an
+            // earlier attempt that nobody knows the end of it says nothing.
+            Outcome::NotSent(fault)
+                if fault.cause == FaultCause::AccountRefused && !may_retry && !sent.t.ended_unknown =>
+            {
+                Learned::Said { verdict: Verdict::Declined(Reason::AccountRefused), amount: None, occurred_at: None }
+            }
             Outcome::NotSent(_) => Learned::NotSent { may_retry },
             Outcome::Unknown(_) => Learned::Unknown,
         };
@@ -213,8 +223,8 @@ impl Engine {
         let hurry = young || sent.t.submit_by <= sent.t.created_at.plus(SUBMIT_WITHIN * 2);
         let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
-            // Later the reconciler comes back to it, ever more seldom.
-            Some(State::Created) if hurry => Turn::Again,
+            // With a time of its own it waits for the next sweep, ever longer; and so does what nobody waits for.
+            Some(State::Created) if !scheduled && hurry => Turn::Again,
             _ => Turn::Over,
         })
     }
@@ -262,7 +272,7 @@ impl Engine {
         }
         let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
         let (send_by, answer_by) = self.deadlines(adapter);
-        let settings = self.store.settings(t.tenant_id, connection.id, t.settings_version).await?;
+        let settings = self.settings_for(t).await?;
         let deadlines = Deadlines { send_by, answer_by };
         let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).await;
         match outcome {

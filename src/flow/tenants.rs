@@ -6,6 +6,7 @@ use rialto_adapters::port::manifest::{Manifest, SettingType};
 use rialto_adapters::port::{Secret, Settings};
 use uuid::Uuid;
 
+use super::operate::{Act, DONE};
 use super::{Engine, FlowError};
 use crate::store::tenants::{self, ApiKey, Connection, Tenant};
 use crate::store::{Refusal, Unit, hash_token};
@@ -15,7 +16,7 @@ pub const NAME_MAX: usize = 200;
 /// Longest value of one setting: room for a PEM certificate with its chain.
 pub const SETTING_MAX: usize = 16 * 1024;
 /// Bytes of randomness in a key or an app secret.
-const KEY_BYTES: usize = 32;
+pub(in crate::flow) const KEY_BYTES: usize = 32;
 
 /// Contracts a key may be for.
 pub const CONTRACTS: &[&str] = &["billwerk"];
@@ -37,8 +38,12 @@ impl From<crate::store::StoreError> for SetupError {
     }
 }
 
-fn invalid(field: &str, text: impl Into<String>) -> SetupError {
+pub(in crate::flow) fn invalid(field: &str, text: impl Into<String>) -> SetupError {
     SetupError::Invalid { field: field.to_owned(), text: text.into() }
+}
+
+fn mode(test: bool) -> &'static str {
+    if test { "test" } else { "live" }
 }
 
 /// A tenant as it was made. The secret is shown this once.
@@ -69,6 +74,8 @@ impl Engine {
             Tenant { id, name: name.to_owned(), app_id: app_id.clone(), sandbox, created_at: self.clock.now() };
         let mut unit = Unit::new("add_tenant");
         tenants::add(&mut unit, &tenant, hash_token(app_secret.expose()));
+        let details = format!("{} tenant {:?}", if sandbox { "sandbox" } else { "live" }, tenant.name);
+        self.audit(&mut unit, Act::new("tenant.add", details).of(id).on(id), DONE);
         self.run_setup(unit).await?;
         tracing::info!(tenant = %id, sandbox, "tenant added");
         Ok(NewTenant { id, app_id, app_secret })
@@ -100,8 +107,14 @@ impl Engine {
             adapter: manifest.name.to_owned(),
             test,
             version: 1,
+            refusals: 0,
+            refused_since: None,
+            told: None,
         };
+        let keys: Vec<&str> = settings.iter().map(|(key, _)| key).collect();
+        let details = format!("adapter {adapter}, {}, settings {}", mode(test), keys.join(" "));
         let mut unit = Unit::new("add_connection");
+        self.audit(&mut unit, Act::new("connection.add", details).of(tenant).on(connection.id), DONE);
         tenants::add_connection(&mut unit, &connection, self.clock.now());
         self.store.add_settings(&mut unit, &connection, &settings, account(manifest, &settings));
         self.run_setup(unit).await?;
@@ -123,8 +136,7 @@ impl Engine {
         let Some(owned) = self.store.connection(tenant, connection).await? else {
             return Err(SetupError::NotFound { what: "connection of this tenant", id: connection.to_string() });
         };
-        let mode = if owned.test { "test" } else { "live" };
-        let token = Secret::new(format!("sk_{mode}_{}", self.token(KEY_BYTES)));
+        let token = Secret::new(format!("sk_{}_{}", mode(owned.test), self.token(KEY_BYTES)));
         let key = ApiKey {
             id: self.clock.new_id(),
             tenant_id: tenant,
@@ -132,7 +144,10 @@ impl Engine {
             contract: contract.to_owned(),
         };
         let hint: String = token.expose().chars().take(12).collect();
+        let also = if all_events { ", reads the events of all contracts" } else { "" };
+        let details = format!("contract {contract}, connection {connection}{also}");
         let mut unit = Unit::new("add_key");
+        self.audit(&mut unit, Act::new("key.add", details).of(tenant).on(key.id), DONE);
         tenants::add_key(&mut unit, &key, hash_token(token.expose()), hint, all_events, self.clock.now());
         self.run_setup(unit).await?;
         tracing::info!(tenant = %tenant, %connection, contract, key = %key.id, "key added");
@@ -154,7 +169,7 @@ impl Engine {
     }
 
     /// Random bytes as a text that survives every header and shell.
-    fn token(&self, bytes: usize) -> String {
+    pub(in crate::flow) fn token(&self, bytes: usize) -> String {
         rialto_adapters::port::notice::hex(&self.clock.random::<KEY_BYTES>()[..bytes.min(KEY_BYTES)])
     }
 }
@@ -198,7 +213,7 @@ pub fn checked_settings(
 }
 
 /// A fingerprint of the settings that name the account at the PSP.
-fn account(manifest: &Manifest, settings: &Settings) -> String {
+pub(in crate::flow) fn account(manifest: &Manifest, settings: &Settings) -> String {
     let identifying: Vec<&str> =
         manifest.settings.iter().filter(|f| f.identifying).map(|f| settings.get(f.key)).collect();
     hash_token(&identifying.join("\u{1f}"))

@@ -1,11 +1,13 @@
 //! Hosted pages: a view in, HTML out. Pure. They work without JavaScript, load nothing from anywhere, fit 320 pixels, and
-//! follow the browser's light or dark mode. Every text is escaped.
+//! follow the browser's light or dark mode. Every text is escaped. The one script counts down and copies; a page says the
+//! same without it.
 
 use std::sync::LazyLock;
 
 use askama::Template;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use fast_qr::{ECL, QRBuilder};
 use sha2::{Digest, Sha256};
 
 /// The query parameter of a page that waits for a payer who has been at the PSP.
@@ -26,9 +28,37 @@ impl Refresh {
     }
 }
 
+/// Until when a payer can pay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Until {
+    /// As a person reads it.
+    pub text: String,
+    /// Seconds left by the server's clock: a browser's may be wrong.
+    pub seconds: i64,
+}
+
+/// Something the PSP needs to know of the payer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// The field of the form.
+    pub name: &'static str,
+    pub label: &'static str,
+    /// What the browser may fill it with (`autocomplete`), and which keyboard it shows (`inputmode`).
+    pub autocomplete: &'static str,
+    pub keyboard: &'static str,
+    /// Longest answer, in characters.
+    pub max: usize,
+    /// What was answered before.
+    pub answer: String,
+    /// What is wrong with that.
+    pub wrong: Option<String>,
+}
+
 /// What a payer is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum View {
+    /// The PSP is called once these are answered.
+    Ask(Vec<Question>),
     /// The PSP is being called.
     Moment(Refresh),
     /// The PSP has not decided. `go_on`: its page, for a payer who is not finished there.
@@ -40,13 +70,13 @@ pub enum View {
     Code {
         refresh: Refresh,
         text: String,
-        until: Option<String>,
+        until: Option<Until>,
     },
     /// Bank details to transfer to.
     Details {
         refresh: Refresh,
         lines: Vec<(String, String)>,
-        until: Option<String>,
+        until: Option<Until>,
     },
     Done,
     Refused,
@@ -79,6 +109,13 @@ dt{color:var(--soft)}dd{margin:0;text-align:right;font-variant-numeric:tabular-n
 dd,code{user-select:all}\
 code{display:block;margin:1rem 0 0;padding:.75rem;border:1px dashed}\
 form{margin:1.25rem 0 0}\
+label{display:block;margin:1rem 0 0}\
+input{display:block;width:100%;min-height:3rem;margin:.25rem 0 0;padding:.6rem .75rem;border:1px solid var(--line);\
+border-radius:.4rem;background:var(--paper);color:var(--ink);font:inherit}\
+input[aria-invalid]{border:2px solid var(--bad)}\
+.wrong{margin:.25rem 0 0;color:var(--bad)}\
+.qr{display:block;width:100%;max-width:16rem;margin:1rem auto 0;background:#fff;border-radius:.25rem}\
+[hidden]{display:none}\
 .button{display:block;width:100%;min-height:3rem;margin:.6rem 0 0;padding:.7rem 1rem;border:1px solid var(--line);\
 border-radius:.4rem;background:transparent;color:inherit;font:inherit;text-align:center;text-decoration:none;cursor:pointer}\
 .button:hover{border-color:currentColor}\
@@ -86,9 +123,24 @@ border-radius:.4rem;background:transparent;color:inherit;font:inherit;text-align
 p>.button{margin-top:1.25rem}\
 :focus-visible{outline:3px solid #d97700;outline-offset:2px}";
 
-/// What a page of ours may do: use its own style and nothing else; no script, no frame, no form, no picture.
+/// The one script: shows how much time is left, and a button that copies the code. Without it the page says until when,
+/// and the code can be selected with one click.
+const SCRIPT: &str = "(()=>{const d=document,b=d.getElementById('copy'),c=d.getElementById('code');\
+if(b&&c&&navigator.clipboard){b.hidden=false;b.onclick=()=>navigator.clipboard.writeText(c.textContent)\
+.then(()=>{b.textContent=b.dataset.done})}\
+const l=d.getElementById('left');if(l){const end=Date.now()+l.dataset.seconds*1000;const show=()=>{\
+const s=Math.max(0,Math.round((end-Date.now())/1000)),p=n=>String(n).padStart(2,'0'),h=Math.floor(s/3600);\
+l.textContent=(h?h+':'+p(Math.floor(s/60)%60):Math.floor(s/60))+':'+p(s%60)};\
+show();setInterval(show,1000);l.parentNode.hidden=false}})()";
+
+fn hashed(text: &str) -> String {
+    format!("'sha256-{}'", BASE64_STANDARD.encode(Sha256::digest(text)))
+}
+
+/// What a page of ours may do: use its own style and its one script, and nothing else; no frame, no form, no picture.
 pub fn policy() -> &'static str {
-    static POLICY: LazyLock<String> = LazyLock::new(|| format!("{}; form-action 'none'", policy_with_forms()));
+    static POLICY: LazyLock<String> =
+        LazyLock::new(|| format!("{}; script-src {}; form-action 'none'", policy_with_forms(), hashed(SCRIPT)));
     &POLICY
 }
 
@@ -96,8 +148,7 @@ pub fn policy() -> &'static str {
 /// is the merchant's to say.
 pub fn policy_with_forms() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let hash = BASE64_STANDARD.encode(Sha256::digest(STYLE));
-        format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'")
+        format!("default-src 'none'; style-src {}; base-uri 'none'; frame-ancestors 'none'", hashed(STYLE))
     });
     &POLICY
 }
@@ -143,8 +194,24 @@ impl Tone {
 <p class="amount">{{ amount }}</p>
 {%- endif %}
 <p role="status">{{ text }}</p>
+{%- if !questions.is_empty() %}
+<form method="post">
+{%- for q in questions %}
+<label for="{{ q.name }}">{{ q.label }}</label>
+<input id="{{ q.name }}" name="{{ q.name }}" value="{{ q.answer }}" maxlength="{{ q.max }}" required autocomplete="{{ q.autocomplete }}" inputmode="{{ q.keyboard }}"{% if q.wrong.is_some() %} aria-invalid="true" aria-describedby="{{ q.name }}-wrong"{% endif %}>
+{%- if let Some(wrong) = q.wrong %}
+<p class="wrong" id="{{ q.name }}-wrong">{{ wrong }}</p>
+{%- endif %}
+{%- endfor %}
+<button class="button main">Continue</button>
+</form>
+{%- endif %}
+{%- if let Some(qr) = qr %}
+<svg class="qr" viewBox="0 0 {{ qr.size }} {{ qr.size }}" role="img" aria-label="QR code" shape-rendering="crispEdges"><path fill="white" d="M0 0h{{ qr.size }}v{{ qr.size }}H0z"/><path fill="black" d="{{ qr.path|safe }}"/></svg>
+{%- endif %}
 {%- if let Some(code) = code %}
-<code>{{ code }}</code>
+<code id="code">{{ code }}</code>
+<button type="button" class="button" id="copy" data-done="Copied" hidden>Copy the code</button>
 {%- endif %}
 {%- if !lines.is_empty() %}
 <dl>
@@ -154,12 +221,16 @@ impl Tone {
 </dl>
 {%- endif %}
 {%- if let Some(until) = until %}
-<p>Please pay before {{ until }}.</p>
+<p>Please pay before {{ until.text }}.</p>
+<p hidden>Time left: <span id="left" role="timer" data-seconds="{{ until.seconds }}"></span></p>
 {%- endif %}
 {%- if let Some((url, label)) = link %}
 <p><a class="button{% if forward %} main{% endif %}" href="{{ url }}" rel="noreferrer">{{ label }}</a></p>
 {%- endif %}
 </main>
+{%- if scripted %}
+<script>{{ script|safe }}</script>
+{%- endif %}
 </body>
 </html>
 "#
@@ -171,12 +242,16 @@ struct Page<'a> {
     style: &'static str,
     refresh: Option<(u32, String)>,
     amount: Option<&'a str>,
+    questions: &'a [Question],
+    qr: Option<Qr>,
     code: Option<&'a str>,
     lines: &'a [(String, String)],
-    until: Option<&'a str>,
+    until: Option<&'a Until>,
     link: Option<(String, &'a str)>,
     /// The link is what the payer has to do next.
     forward: bool,
+    script: &'static str,
+    scripted: bool,
 }
 
 impl<'a> Page<'a> {
@@ -188,11 +263,15 @@ impl<'a> Page<'a> {
             style: STYLE,
             refresh: None,
             amount: None,
+            questions: &[],
+            qr: None,
             code: None,
             lines: &[],
             until: None,
             link: None,
             forward: false,
+            script: SCRIPT,
+            scripted: false,
         }
     }
 
@@ -205,6 +284,38 @@ impl<'a> Page<'a> {
     }
 }
 
+/// A QR code as an SVG path: a rectangle for each run of dark modules.
+struct Qr {
+    /// Modules along one side, with the quiet zone.
+    size: usize,
+    path: String,
+}
+
+/// Light modules around a QR code, without which scanners miss it.
+const QUIET: usize = 4;
+
+impl Qr {
+    /// `None` for a text beyond what a QR code holds.
+    fn of(text: &str) -> Option<Qr> {
+        use std::fmt::Write as _;
+        let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
+        let mut path = String::new();
+        for y in 0..code.size {
+            let row = &code[y][..code.size];
+            let mut x = 0;
+            while x < code.size {
+                let run = row[x..].iter().take_while(|module| module.value()).count();
+                if run > 0 {
+                    // Writing to a String cannot fail.
+                    let _ = write!(path, "M{} {}h{run}v1h-{run}z", x + QUIET, y + QUIET);
+                }
+                x += run.max(1);
+            }
+        }
+        Some(Qr { size: code.size + 2 * QUIET, path })
+    }
+}
+
 /// The whole page. `amount`: what it is about, as a person reads it; `None` where no money is to move.
 pub fn render(view: &View, amount: Option<&str>) -> String {
     let page = Page { amount, ..page(view) };
@@ -214,6 +325,10 @@ pub fn render(view: &View, amount: Option<&str>) -> String {
 
 fn page(view: &View) -> Page<'_> {
     match view {
+        View::Ask(questions) => {
+            let text = "The payment provider needs this from you. It is used for this payment only.";
+            Page { questions, ..Page::new("Your details", Tone::Plain, text) }
+        }
         View::Moment(refresh) => {
             let text = "Your payment is being prepared. This page goes on by itself.";
             Page::new("One moment, please", Tone::Plain, text).again(*refresh).link(refresh.url(), "Continue")
@@ -229,14 +344,14 @@ fn page(view: &View) -> Page<'_> {
             Page::new("Waiting for confirmation", Tone::Plain, text).again(*refresh).link(refresh.url(), "Look again")
         }
         View::Code { refresh, text, until } => {
-            let told = "Copy the code into your banking app. This page goes on by itself.";
+            let told = "Scan it, or copy the code into your banking app. This page goes on by itself.";
             let page = Page::new("Pay with this code", Tone::Plain, told).again(*refresh);
-            Page { code: Some(text), until: until.as_deref(), ..page }
+            Page { qr: Qr::of(text), code: Some(text), until: until.as_ref(), scripted: true, ..page }
         }
         View::Details { refresh, lines, until } => {
             let told = "Transfer to this account. This page goes on by itself.";
             let page = Page::new("Pay by bank transfer", Tone::Plain, told).again(*refresh);
-            Page { lines, until: until.as_deref(), ..page }
+            Page { lines, until: until.as_ref(), scripted: until.is_some(), ..page }
         }
         View::Done => Page::new("Thank you", Tone::Good, "Everything is done. You can close this page."),
         View::Refused => {
@@ -264,10 +379,19 @@ mod tests {
         let evil = "<script>alert(\"1\")</script>&'".to_owned();
         let refresh = Refresh { seconds: 3, home: true };
         vec![
+            View::Ask(vec![Question {
+                name: "document",
+                label: "CPF",
+                autocomplete: "off",
+                keyboard: "numeric",
+                max: 18,
+                answer: evil.clone(),
+                wrong: Some(evil.clone()),
+            }]),
             View::Moment(Refresh { seconds: 1, home: false }),
             View::Waiting { refresh, go_on: Some(format!("https://psp.example/pay?a=1&b={evil}")) },
             View::Waiting { refresh, go_on: None },
-            View::Code { refresh, text: evil.clone(), until: Some(evil.clone()) },
+            View::Code { refresh, text: evil.clone(), until: Some(Until { text: evil.clone(), seconds: 90 }) },
             View::Details {
                 refresh,
                 lines: vec![("IBAN".to_owned(), evil.clone()), (evil, "x".to_owned())],
@@ -283,12 +407,13 @@ mod tests {
     }
 
     #[test]
-    fn every_page_is_whole_escaped_and_without_script() {
+    fn every_page_is_whole_and_escaped_and_runs_one_script_at_most() {
         for view in views() {
             let html = render(&view, Some("1.00 EUR"));
             assert!(html.contains("<p class=\"amount\">1.00 EUR</p>"));
             assert!(html.starts_with("<!DOCTYPE html>") && html.ends_with("</html>\n"), "{view:?}");
-            assert!(!html.contains("<script"), "{html}");
+            let ours = format!("<script>{SCRIPT}</script>");
+            assert!(!html.replace(&ours, "").contains("<script"), "{html}");
             assert!(html.contains("width=device-width") && html.contains("lang=\"en\""));
             assert_eq!(html.matches("<h1>").count(), 1);
         }
@@ -303,7 +428,7 @@ mod tests {
                 | View::Code { .. }
                 | View::Details { .. }
                 | View::Trouble(_) => true,
-                View::Done | View::Refused | View::Cancelled | View::Expired | View::Unknown => false,
+                View::Ask(_) | View::Done | View::Refused | View::Cancelled | View::Expired | View::Unknown => false,
             };
             assert_eq!(render(&view, None).contains("http-equiv=\"refresh\""), waits, "{view:?}");
         }
@@ -318,5 +443,15 @@ mod tests {
             assert!(policy.contains(&format!("'sha256-{hash}'")), "{policy}");
         }
         assert!(policy().contains("form-action 'none'") && !policy_with_forms().contains("form-action"));
+        assert!(policy().contains(&hashed(SCRIPT)) && !policy_with_forms().contains("script-src"));
+    }
+
+    #[test]
+    fn a_code_is_drawn_module_by_module() {
+        let qr = Qr::of("00020126580014br.gov.bcb.pix").expect("a short text");
+        // The finder pattern's first row: seven dark modules behind the quiet zone.
+        assert!(qr.path.starts_with("M4 4h7v1h-7z"), "{}", qr.path);
+        assert!(qr.size >= 21 + 2 * QUIET);
+        assert!(Qr::of(&"9".repeat(8000)).is_none());
     }
 }

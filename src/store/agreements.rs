@@ -24,7 +24,7 @@ pub enum AgreementState {
 }
 
 impl AgreementState {
-    fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
             AgreementState::Open => "open",
             AgreementState::Active => "active",
@@ -49,6 +49,10 @@ pub struct Agreement {
     /// The PSP's token, once means are stored.
     pub token: Option<Secret>,
     pub bearer: Bearer,
+    /// The settings the means were stored with: they can be charged with that account's alone.
+    pub settings_version: i32,
+    /// The intent that stored the means; news of them is told as news of it.
+    pub stored_by: Option<Uuid>,
 }
 
 fn place(column: &'static str, id: Uuid, tenant: Uuid) -> Place {
@@ -70,19 +74,29 @@ pub fn open(unit: &mut Unit, agreement: &Agreement, now: Timestamp) {
             bearer_sealed: None,
             created_at: now.0,
             updated_at: now.0,
+            settings_version: agreement.settings_version,
+            stored_by: None,
         }),
         Refusal::Stale,
     );
 }
 
-pub fn revoke(unit: &mut Unit, tenant: Uuid, id: Uuid, now: Timestamp) {
-    unit.update(
+/// The means can no longer be charged. Refused as a duplicate if that is known, and as such too if other means have taken
+/// their place since the agreement was read: those were not revoked.
+pub fn revoke(unit: &mut Unit, agreement: &Agreement, now: Timestamp) {
+    unit.must(
         agreements::Entity::update_many()
             .col_expr(agreements::Column::State, Expr::value(AgreementState::Revoked.as_str()))
             .col_expr(agreements::Column::UpdatedAt, Expr::value(now.0))
-            .filter(agreements::Column::TenantId.eq(tenant))
-            .filter(agreements::Column::Id.eq(id))
+            .filter(agreements::Column::TenantId.eq(agreement.tenant_id))
+            .filter(agreements::Column::Id.eq(agreement.id))
+            .filter(agreements::Column::State.eq(AgreementState::Active.as_str()))
+            .filter(match agreement.stored_by {
+                Some(intent) => agreements::Column::StoredBy.eq(intent),
+                None => agreements::Column::StoredBy.is_null(),
+            })
             .into_query(),
+        Refusal::Duplicate,
     );
 }
 
@@ -100,6 +114,8 @@ impl Store {
                 .col_expr(agreements::Column::State, Expr::value(AgreementState::Active.as_str()))
                 .col_expr(agreements::Column::Method, Expr::value(from.method.as_str()))
                 .col_expr(agreements::Column::ConnectionId, Expr::value(from.connection_id))
+                .col_expr(agreements::Column::SettingsVersion, Expr::value(from.settings_version))
+                .col_expr(agreements::Column::StoredBy, Expr::value(from.intent_id))
                 .col_expr(agreements::Column::UpdatedAt, Expr::value(now.0))
                 .filter(agreements::Column::TenantId.eq(tenant))
                 .filter(agreements::Column::Id.eq(id))
@@ -148,6 +164,8 @@ impl Store {
             caller_id: model.caller_id,
             token: token.map(Secret::new),
             bearer: bearer.map(|text| from_json("bearer", &text)).transpose()?.unwrap_or_default(),
+            settings_version: model.settings_version,
+            stored_by: model.stored_by,
         })
     }
 }

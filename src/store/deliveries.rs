@@ -194,6 +194,23 @@ pub fn failed(unit: &mut Unit, delivery: &Delivery, next_at: Option<Timestamp>, 
     unit.update(of(over, next_at).filter(deliveries::Column::Wanted.eq(delivery.wanted)).into_query());
 }
 
+/// Tries a delivery that was given up from the beginning of its schedule; refused as stale if it is not given up any more.
+pub fn revive(unit: &mut Unit, delivery: &Delivery, give_up_at: Timestamp, now: Timestamp) {
+    unit.must(
+        deliveries::Entity::update_many()
+            .col_expr(deliveries::Column::State, Expr::value(DeliveryState::Due.as_str()))
+            .col_expr(deliveries::Column::Attempts, Expr::value(0))
+            .col_expr(deliveries::Column::NextAt, Expr::value(now.0))
+            .col_expr(deliveries::Column::GiveUpAt, Expr::value(give_up_at.0))
+            .col_expr(deliveries::Column::UpdatedAt, Expr::value(now.0))
+            .filter(deliveries::Column::TenantId.eq(delivery.tenant_id))
+            .filter(deliveries::Column::Id.eq(delivery.id))
+            .filter(deliveries::Column::State.eq(DeliveryState::Dead.as_str()))
+            .into_query(),
+        Refusal::Stale,
+    );
+}
+
 pub fn add_attempt(unit: &mut Unit, delivery: &Delivery, attempt: Attempt) {
     unit.insert(row::<attempts::Entity, _>(attempts::Model {
         id: attempt.id,

@@ -9,6 +9,7 @@ use super::entity::{alerts, exchanges, facts, movements};
 use super::sql::{known, row};
 use super::unit::{Refusal, Unit};
 use super::{Store, StoreError};
+use crate::core::alert::Alert;
 
 /// Where a fact comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -217,8 +218,20 @@ pub fn add_exchange(unit: &mut Unit, exchange: StoredExchange) {
     }));
 }
 
-/// Raises an alert; one of a kind per transaction is enough.
+/// Raises an alert; one of a kind per transaction is enough. One that was settled is open again: it is news.
 pub fn raise_alert(unit: &mut Unit, alert: StoredAlert) {
+    if let Some(transaction) = alert.transaction_id {
+        unit.update(
+            alerts::Entity::update_many()
+                .col_expr(alerts::Column::SettledAt, Expr::value(Option::<i64>::None))
+                .col_expr(alerts::Column::RaisedAt, Expr::value(alert.raised_at.0))
+                .filter(alerts::Column::TenantId.eq(alert.tenant_id))
+                .filter(alerts::Column::TransactionId.eq(transaction))
+                .filter(alerts::Column::Kind.eq(alert.kind.as_str()))
+                .filter(alerts::Column::SettledAt.is_not_null())
+                .into_query(),
+        );
+    }
     unit.insert_or_ignore(row::<alerts::Entity, _>(alerts::Model {
         id: alert.id,
         tenant_id: alert.tenant_id,
@@ -242,7 +255,46 @@ pub fn settle_alerts(unit: &mut Unit, tenant: Uuid, transaction: Uuid, now: Time
     );
 }
 
+/// News have settled what alerts of one kind were about.
+pub fn settle_alerts_of(unit: &mut Unit, tenant: Uuid, transaction: Uuid, kind: Alert, now: Timestamp) {
+    unit.update(
+        alerts::Entity::update_many()
+            .col_expr(alerts::Column::SettledAt, Expr::value(now.0))
+            .filter(alerts::Column::TenantId.eq(tenant))
+            .filter(alerts::Column::TransactionId.eq(transaction))
+            .filter(alerts::Column::Kind.eq(kind.as_str()))
+            .filter(alerts::Column::SettledAt.is_null())
+            .into_query(),
+    );
+}
+
+/// A person has settled one alert, of a transaction or of none; refused as stale if it is settled already.
+pub fn settle_alert(unit: &mut Unit, alert: &StoredAlert, now: Timestamp) {
+    unit.must(
+        alerts::Entity::update_many()
+            .col_expr(alerts::Column::SettledAt, Expr::value(now.0))
+            .filter(alerts::Column::TenantId.eq(alert.tenant_id))
+            .filter(alerts::Column::Id.eq(alert.id))
+            .filter(alerts::Column::SettledAt.is_null())
+            .into_query(),
+        Refusal::Stale,
+    );
+}
+
 impl Store {
+    /// The alerts of a transaction that nobody has settled.
+    pub async fn alerts_open_of(&self, tenant: Uuid, transaction: Uuid) -> Result<Vec<StoredAlert>, StoreError> {
+        let found = alerts::Entity::find()
+            .filter(alerts::Column::TenantId.eq(tenant))
+            .filter(alerts::Column::TransactionId.eq(transaction))
+            .filter(alerts::Column::SettledAt.is_null())
+            .order_by_asc(alerts::Column::RaisedAt)
+            .limit(HISTORY_PAGE)
+            .all(self.reader())
+            .await?;
+        Ok(found.into_iter().map(StoredAlert::from).collect())
+    }
+
     /// A transaction's history, oldest first.
     pub async fn facts(&self, tenant: Uuid, transaction: Uuid) -> Result<Vec<Fact>, StoreError> {
         let found = facts::Entity::find()

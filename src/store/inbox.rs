@@ -65,9 +65,18 @@ impl NoticeState {
         }
     }
 
-    fn parse(text: &str) -> Option<NoticeState> {
-        use NoticeState::{Done, Ignored, Parked, Rejected, Unmatched, Unreadable, Waiting};
-        [Waiting, Done, Parked, Unmatched, Ignored, Unreadable, Rejected].into_iter().find(|s| s.as_str() == text)
+    pub const ALL: [NoticeState; 7] = [
+        NoticeState::Waiting,
+        NoticeState::Done,
+        NoticeState::Parked,
+        NoticeState::Unmatched,
+        NoticeState::Ignored,
+        NoticeState::Unreadable,
+        NoticeState::Rejected,
+    ];
+
+    pub fn parse(text: &str) -> Option<NoticeState> {
+        NoticeState::ALL.into_iter().find(|state| state.as_str() == text)
     }
 }
 
@@ -77,6 +86,31 @@ pub struct Notice {
     pub tenant_id: Uuid,
     pub connection_id: Uuid,
     pub raw: RawNotice,
+    pub verdict: NoticeVerdict,
+    pub verdict_text: Option<String>,
+    pub state: NoticeState,
+    pub state_text: Option<String>,
+    pub attempts: i32,
+    pub next_at: Option<Timestamp>,
+    pub received_at: Timestamp,
+}
+
+impl Notice {
+    /// The PSP's own signature was on it. Only then may it be read.
+    pub fn is_genuine(&self) -> bool {
+        match self.verdict {
+            NoticeVerdict::Verified => true,
+            NoticeVerdict::Nudge | NoticeVerdict::Rejected => false,
+        }
+    }
+}
+
+/// A notice without what it says: for lists, which open no seal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeLine {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub connection_id: Uuid,
     pub verdict: NoticeVerdict,
     pub verdict_text: Option<String>,
     pub state: NoticeState,
@@ -205,7 +239,7 @@ impl Store {
         Ok(found.count(self.reader()).await?)
     }
 
-    fn read_notice(&self, model: notices::Model) -> Result<Notice, StoreError> {
+    pub(in crate::store) fn read_notice(&self, model: notices::Model) -> Result<Notice, StoreError> {
         let plain = self.vault().open(&place(model.id, model.tenant_id), &model.sealed)?;
         let text = String::from_utf8(plain).map_err(|_| StoreError::Corrupt("notice is not UTF-8".to_owned()))?;
         let form: NoticeForm = from_json("notice", &text)?;
@@ -223,5 +257,41 @@ impl Store {
             next_at: model.next_at.map(Timestamp),
             received_at: Timestamp(model.received_at),
         })
+    }
+}
+
+impl TryFrom<notices::Model> for NoticeLine {
+    type Error = StoreError;
+
+    fn try_from(model: notices::Model) -> Result<NoticeLine, StoreError> {
+        Ok(NoticeLine {
+            id: model.id,
+            tenant_id: model.tenant_id,
+            connection_id: model.connection_id,
+            verdict: known(NoticeVerdict::parse(&model.verdict), "notice verdict", &model.verdict)?,
+            verdict_text: model.verdict_text,
+            state: known(NoticeState::parse(&model.state), "notice state", &model.state)?,
+            state_text: model.state_text,
+            attempts: model.attempts,
+            next_at: model.next_at.map(Timestamp),
+            received_at: Timestamp(model.received_at),
+        })
+    }
+}
+
+impl From<&Notice> for NoticeLine {
+    fn from(notice: &Notice) -> NoticeLine {
+        NoticeLine {
+            id: notice.id,
+            tenant_id: notice.tenant_id,
+            connection_id: notice.connection_id,
+            verdict: notice.verdict,
+            verdict_text: notice.verdict_text.clone(),
+            state: notice.state,
+            state_text: notice.state_text.clone(),
+            attempts: notice.attempts,
+            next_at: notice.next_at,
+            received_at: notice.received_at,
+        }
     }
 }

@@ -90,6 +90,20 @@ pub fn set_expiry(unit: &mut Unit, tenant: Uuid, id: Uuid, at: Option<Timestamp>
 }
 
 impl Store {
+    /// Writes what was told of an open intent since it was made; refused as stale once it is not open any more.
+    pub fn set_details(&self, unit: &mut Unit, intent: &Intent, details: &Details) {
+        let sealed = self.vault().seal(&place(intent.id, intent.tenant_id), to_json(details).as_bytes());
+        unit.must(
+            intents::Entity::update_many()
+                .col_expr(intents::Column::DetailsSealed, Expr::value(sealed))
+                .filter(intents::Column::TenantId.eq(intent.tenant_id))
+                .filter(intents::Column::Id.eq(intent.id))
+                .filter(intents::Column::State.eq(IntentState::Open.as_str()))
+                .into_query(),
+            Refusal::Stale,
+        );
+    }
+
     /// Adds an intent; the unit is refused with [`Refusal::KeyTaken`] if the caller's key has one.
     pub fn claim_intent(&self, unit: &mut Unit, intent: &Intent) {
         let details = self.vault().seal(&place(intent.id, intent.tenant_id), to_json(&intent.details).as_bytes());

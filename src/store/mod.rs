@@ -4,6 +4,8 @@
 //! ([`writer`]). Reading: plain statements on a pool of readers that cannot write.
 
 pub mod agreements;
+pub mod attention;
+pub mod bookings;
 pub mod budgets;
 pub mod deliveries;
 mod entity;

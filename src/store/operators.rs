@@ -3,7 +3,7 @@
 
 use rialto_adapters::port::Timestamp;
 use sea_orm::sea_query::Expr;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 use uuid::Uuid;
 
 use super::entity::{audit, operators};
@@ -124,13 +124,17 @@ impl Store {
         found.all(self.reader()).await?.into_iter().map(Operator::try_from).collect()
     }
 
-    /// What was done, newest first; of one tenant, or of all and of the server itself.
-    pub async fn audit(&self, tenant: Option<Uuid>) -> Result<Vec<AuditEntry>, StoreError> {
-        let mut found = audit::Entity::find().order_by_desc(audit::Column::Id).limit(PAGE);
+    /// What was done, newest first, and how many older entries were left out; of one tenant, or of all and of the server
+    /// itself.
+    pub async fn audit_everywhere(&self, tenant: Option<Uuid>) -> Result<(Vec<AuditEntry>, u64), StoreError> {
+        let mut found = audit::Entity::find();
         if let Some(tenant) = tenant {
             found = found.filter(audit::Column::TenantId.eq(tenant));
         }
-        Ok(found.all(self.reader()).await?.into_iter().map(AuditEntry::from).collect())
+        let all = found.clone().count(self.reader()).await?;
+        let page = found.order_by_desc(audit::Column::Id).limit(PAGE).all(self.reader()).await?;
+        let left_out = all.saturating_sub(page.len() as u64);
+        Ok((page.into_iter().map(AuditEntry::from).collect(), left_out))
     }
 }
 

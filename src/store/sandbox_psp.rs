@@ -161,16 +161,30 @@ pub async fn by_session(store: &Store, session: &str) -> Result<Option<Transacti
     Ok(all(store, select).await?.pop())
 }
 
-/// The method that a token of this account stands for.
-pub async fn means_method(store: &Store, account: &str, token: &str) -> Result<Option<String>, StoreError> {
+/// Means that an account has stored.
+#[derive(Clone, Debug, PartialEq, Eq, FromQueryResult)]
+pub struct MeansRow {
+    pub account: String,
+    pub token: String,
+    pub method: String,
+    /// What may be shown of them, as JSON.
+    pub shown: Option<String>,
+    /// The id of the transaction that stored them.
+    pub stored_by: Option<String>,
+    pub revoked_at: Option<i64>,
+}
+
+const MEANS_COLUMNS: [&str; 6] = ["account", "token", "method", "shown", "stored_by", "revoked_at"];
+
+/// What a token of this account stands for.
+pub async fn means(store: &Store, account: &str, token: &str) -> Result<Option<MeansRow>, StoreError> {
     let select = Query::select()
-        .column("method")
+        .columns(MEANS_COLUMNS)
         .from("sandbox_means")
         .and_where(Expr::col("account").eq(account))
         .and_where(Expr::col("token").eq(token))
         .to_owned();
-    let row = store.reader().query_one(&select).await?;
-    Ok(row.map(|row| row.try_get::<String>("", "method")).transpose()?)
+    Ok(all(store, select).await?.pop())
 }
 
 /// Jobs that are due, the oldest first.
@@ -267,13 +281,35 @@ pub fn take(unit: &mut Unit, id: &str, amount_minor: i64) {
     );
 }
 
-pub fn insert_means(unit: &mut Unit, account: &str, token: &str, method: &str) {
-    unit.insert(
+/// Keeps new means; those that are there already stay as they are.
+pub fn insert_means(unit: &mut Unit, means: &MeansRow) {
+    unit.insert_or_ignore(
         Query::insert()
             .into_table("sandbox_means")
-            .columns(["account", "token", "method"])
-            .values_panic([account.into(), token.into(), method.into()])
+            .columns(MEANS_COLUMNS)
+            .values_panic([
+                means.account.as_str().into(),
+                means.token.as_str().into(),
+                means.method.as_str().into(),
+                means.shown.clone().into(),
+                means.stored_by.clone().into(),
+                means.revoked_at.into(),
+            ])
             .to_owned(),
+    );
+}
+
+/// Means can no longer be charged; [`Refusal::Stale`] where that is so already.
+pub fn revoke_means(unit: &mut Unit, means: &MeansRow, now: Timestamp) {
+    unit.must(
+        Query::update()
+            .table("sandbox_means")
+            .value("revoked_at", now.0)
+            .and_where(Expr::col("account").eq(means.account.as_str()))
+            .and_where(Expr::col("token").eq(means.token.as_str()))
+            .and_where(Expr::col("revoked_at").is_null())
+            .to_owned(),
+        Refusal::Stale,
     );
 }
 

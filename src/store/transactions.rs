@@ -199,6 +199,28 @@ pub fn reserve(unit: &mut Unit, parent: &Transaction, verb: Verb, amount_minor: 
     unit.must(update.into_query(), Refusal::Short);
 }
 
+/// Books what a charge collected: refused as short if it is booked already, if any of it went back or is going back, or if
+/// it brought less.
+pub fn book(unit: &mut Unit, charge: &Transaction, amount_minor: i64) {
+    let taken: SimpleExpr = Expr::col(Column::ConfirmedMinor).if_null(Expr::col(Column::AmountMinor));
+    let update = by_id(charge.tenant_id, charge.id)
+        .filter(Column::State.eq(charge.state.name()))
+        .filter(Column::CapturedMinor.eq(0))
+        .filter(Column::RefundedMinor.eq(0))
+        .filter(Column::RefundedReservedMinor.eq(0))
+        .filter(col(Column::ChargedBackMinor).add(amount_minor).lte(taken))
+        .col_expr(Column::CapturedMinor, Expr::value(amount_minor));
+    unit.must(update.into_query(), Refusal::Short);
+}
+
+/// Refuses the unit as short if a charge is booked: what a payment has taken is not given back behind its back.
+pub fn must_be_unbooked(unit: &mut Unit, charge: &Transaction) {
+    let update = by_id(charge.tenant_id, charge.id)
+        .filter(Column::CapturedMinor.eq(0))
+        .col_expr(Column::CapturedMinor, Expr::value(0));
+    unit.must(update.into_query(), Refusal::Short);
+}
+
 /// The verb succeeded: `amount` counts, and its reservation (if it still held one) is over.
 pub fn count(unit: &mut Unit, tenant: Uuid, parent: Uuid, verb: Verb, amount_minor: i64, reserved_minor: i64) {
     let (counted, reserved) = columns(verb);
@@ -232,6 +254,22 @@ pub fn claim_look(unit: &mut Unit, transaction: &Transaction, next: Timestamp) {
                 None => Column::LookAt.is_null(),
             })
             .col_expr(Column::LookAt, Expr::value(next.0))
+            .into_query(),
+        Refusal::Stale,
+    );
+}
+
+/// Lets a transaction go that was not to be sent yet; refused as stale if somebody has let it go, or ended it, before.
+pub fn let_go(unit: &mut Unit, transaction: &Transaction, submit_by: Timestamp) {
+    unit.must(
+        by_id(transaction.tenant_id, transaction.id)
+            .filter(Column::Version.eq(transaction.version))
+            .filter(Column::State.eq(State::Created.name()))
+            .filter(Column::NotBefore.is_not_null())
+            .col_expr(Column::NotBefore, Expr::value(None::<i64>))
+            .col_expr(Column::SubmitBy, Expr::value(submit_by.0))
+            .col_expr(Column::LookAt, Expr::value(submit_by.0))
+            .col_expr(Column::Version, Expr::value(transaction.version + 1))
             .into_query(),
         Refusal::Stale,
     );
@@ -322,10 +360,24 @@ impl Store {
         found.into_iter().map(Transaction::try_from).collect()
     }
 
-    /// Those the reconciler has to look at by now, longest due first.
+    /// Those with a time of their own that are to be sent by now, longest due first.
+    pub async fn transactions_scheduled(&self, now: Timestamp) -> Result<Vec<Transaction>, StoreError> {
+        let found = transactions::Entity::find()
+            .filter(Column::State.eq(State::Created.name()))
+            .filter(Column::NotBefore.lte(now.0))
+            .filter(Column::LookAt.lte(now.0))
+            .order_by_asc(Column::LookAt)
+            .limit(DUE_PAGE)
+            .all(self.reader())
+            .await?;
+        found.into_iter().map(Transaction::try_from).collect()
+    }
+
+    /// Those the reconciler has to look at by now, longest due first. What is to be sent at a time of its own is not its.
     pub async fn transactions_due(&self, now: Timestamp) -> Result<Vec<Transaction>, StoreError> {
         let found = transactions::Entity::find()
             .filter(Condition::all().add(Column::LookAt.is_not_null()).add(Column::LookAt.lte(now.0)))
+            .filter(Condition::any().add(Column::State.ne(State::Created.name())).add(Column::NotBefore.is_null()))
             .order_by_asc(Column::LookAt)
             .limit(DUE_PAGE)
             .all(self.reader())

@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
 use rialto_adapters::port::wire::{Deadlines, Header};
-use rialto_adapters::port::{Fault, Method, Reply, Request, Timestamp, Wire};
+use rialto_adapters::port::{Fault, Method, RawNotice, Reply, Request, Timestamp, Wire};
 
 use super::scrub::{MARK, Scrubber};
 use crate::clock::Clock;
@@ -107,6 +107,19 @@ pub fn render(request: &Request, answer: &Result<Reply, Fault>, started_at: Time
         started_at,
         took_ms,
     }
+}
+
+/// Pure: a notice as a person may see it: its headers, a line each, and its body. Signatures are masked with the secrets:
+/// for as long as they are fresh they would let somebody else send the same again.
+pub fn render_notice(notice: &RawNotice) -> (String, String) {
+    let signatures: Vec<&str> =
+        notice.headers.iter().map(|(name, _)| name.as_str()).filter(|name| name.contains("signature")).collect();
+    let mut scrubber = Scrubber::new(&signatures);
+    let told: Vec<(&str, Option<&str>)> =
+        notice.headers.iter().map(|(name, value)| (name.as_str(), Some(value.as_str()))).collect();
+    let headers = headers(&mut scrubber, &told);
+    let body = body(&mut scrubber, content_type(&told), &notice.body);
+    (cut(&scrubber.finish(&headers), BODY_MAX), cut(&scrubber.finish(&body), BODY_MAX))
 }
 
 fn shown(header: &Header) -> Option<&str> {

@@ -6,13 +6,19 @@
 //! - [`dispatcher`] – events get their position, and deliveries are derived from them.
 //! - [`outbox`] – deliveries are attempted.
 //! - [`reconciler`] – transactions in doubt are looked up.
+//! - [`due`] – what has a time of its own is sent then.
 //! - [`feeds`] – what PSPs list by themselves is read.
 //! - [`expiry`] – intents past their time are ended.
+//! - [`accounts`] – accounts that a PSP refuses are tried out.
+//! - `lanes` – what they do at once.
 
+pub mod accounts;
 pub mod dispatcher;
+pub mod due;
 pub mod expiry;
 pub mod feeds;
 pub mod inbox;
+mod lanes;
 pub mod outbox;
 pub mod reconciler;
 
@@ -37,6 +43,8 @@ const EXPIRY_TICK: Duration = Duration::from_secs(5);
 
 /// The feeds worker's. A feed with several parts reads one of them each time.
 const FEEDS_TICK: Duration = Duration::from_secs(60);
+/// The same for an account that has been refused for half an hour.
+const ACCOUNTS_TICK: Duration = Duration::from_secs(10);
 
 /// How long running work may go on after a stop was asked for.
 const STOP_WITHIN: Duration = Duration::from_secs(10);
@@ -84,7 +92,17 @@ pub fn spawn(engine: &Engine, poster: Arc<Poster>, stop: &watch::Receiver<bool>)
         let feeds = feeds.clone();
         async move { feeds.sweep().await }
     }));
+    let due = Arc::new(due::Due::new(engine.clone()));
+    tasks.spawn(every(engine.clone(), TICK, Arc::new(Notify::new()), stop.clone(), move |_| {
+        let due = due.clone();
+        async move { due.sweep().await }
+    }));
     let never = Arc::new(Notify::new());
+    let accounts = Arc::new(accounts::Accounts::default());
+    tasks.spawn(every(engine.clone(), ACCOUNTS_TICK, never.clone(), stop.clone(), move |engine| {
+        let accounts = accounts.clone();
+        async move { accounts.sweep(&engine).await }
+    }));
     tasks.spawn(every(engine.clone(), EXPIRY_TICK, never, stop.clone(), |engine| async move {
         expiry::sweep(&engine).await
     }));

@@ -221,6 +221,7 @@ async fn provider_alone() -> Vec<Duration> {
         reference: OurReference("means".to_owned()),
         method: MethodName::DirectDebit,
         currency: Currency::EUR,
+        expected: None,
         means: Means::Given(given),
         payer: Payer::default(),
         return_url: String::new(),

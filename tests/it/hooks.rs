@@ -31,8 +31,8 @@ impl World {
     }
 
     async fn secret(&self) -> Secret {
-        let versions = self.server.store().all_settings(self.server.connection).await.expect("a database");
-        versions[0].secret("webhook_secret")
+        let settings = self.server.store().settings(self.server.tenant, self.server.connection, 1).await;
+        settings.expect("a database").secret("webhook_secret")
     }
 
     fn signed(&self, secret: &Secret, body: &str) -> String {

@@ -18,4 +18,5 @@ mod receiver;
 mod refusals;
 mod scripts;
 mod server;
+mod stories;
 mod tidy;

@@ -11,16 +11,16 @@ use crate::process::{Place, Process};
 use crate::server::{no_sink, stored};
 
 /// Two nodes of one server.
-struct Two {
-    processes: [Process; 2],
-    callers: [Billwerk; 2],
-    store: Store,
-    places: [Place; 2],
+pub struct Two {
+    pub processes: [Process; 2],
+    pub callers: [Billwerk; 2],
+    pub store: Store,
+    pub places: [Place; 2],
 }
 
 impl Two {
     /// `None`, and a line that says so, where there is no PostgreSQL: SQLite has one node.
-    async fn start(scale: &str) -> Option<Two> {
+    pub async fn start(scale: &str) -> Option<Two> {
         if !rialto::store::testing::databases().contains(&"postgres") {
             eprintln!("skipped: two nodes need a PostgreSQL");
             return None;

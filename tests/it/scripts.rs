@@ -1,5 +1,6 @@
 //! Every script of the sandbox ends where it must, whatever happens on the way.
 
+use rialto_adapters::sandbox::contract::Script;
 use serde_json::json;
 
 use crate::billwerk::fresh;
@@ -22,18 +23,27 @@ const CHARGES: &[(&str, u16, &str, usize)] = &[
     ("34", 200, "Succeeded", 1),
     ("35", 200, "Succeeded", 1),
     ("36", 200, "Succeeded", 1),
+    ("37", 200, "Succeeded", 1),
     ("41", 200, "Succeeded", 1),
+    ("43", 200, "Succeeded", 1),
+    ("44", 200, "Succeeded", 1),
     ("51", 200, "Succeeded", 1),
 ];
+
+/// Script 42 takes the means away from all that come after it, so it has an agreement of its own.
+const REVOKES: (&str, u16, &str, usize) = ("42", 200, "Succeeded", 1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_script_of_a_charge_ends_right() {
     on_each_database(async |kind| {
         let server = Server::start(kind, 50).await;
         let bw = server.billwerk();
-        let agreement = server.agreement(&bw).await;
-        let runs = CHARGES.iter().map(|(script, status, end, charges)| {
-            let (server, bw, agreement) = (&server, &bw, &agreement);
+        let agreements = [server.agreement(&bw).await, server.agreement(&bw).await];
+        let all: Vec<_> = CHARGES.iter().map(|row| (row, 0)).chain([(&REVOKES, 1)]).collect();
+        let tried = |number: &i64| all.iter().any(|((script, ..), _)| script.parse() == Ok(*number));
+        assert!(Script::TABLE.iter().all(|(number, _, _)| tried(number)), "a script is not tried");
+        let runs = all.iter().map(|((script, status, end, charges), under)| {
+            let (server, bw, agreement) = (&server, &bw, &agreements[*under]);
             async move {
                 let id = fresh("b");
                 let request = bw.payment(&id, agreement, &format!("50.{script}"));

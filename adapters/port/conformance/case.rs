@@ -251,6 +251,8 @@ struct Fields {
     method: Option<String>,
     amount: Option<String>,
     currency: Option<String>,
+    /// Of a `store_means`: what the caller means to take.
+    expected: Option<String>,
     means: MeansDto,
     payer: PayerDto,
     return_url: Option<String>,
@@ -306,6 +308,8 @@ struct LookupDto {
     ours: Option<String>,
     theirs: Option<String>,
     scheme: Option<String>,
+    parent_ours: Option<String>,
+    parent_theirs: Option<String>,
 }
 
 impl CallDto {
@@ -357,8 +361,8 @@ impl LookupDto {
             ours: self.ours.map(OurReference),
             theirs: self.theirs,
             scheme: self.scheme,
-            parent_ours: None,
-            parent_theirs: None,
+            parent_ours: self.parent_ours.map(OurReference),
+            parent_theirs: self.parent_theirs,
         };
         Ok(Call::Lookup(known_kind(self.kind.as_deref())?, references))
     }
@@ -399,6 +403,7 @@ impl Fields {
                 reference,
                 method,
                 currency,
+                expected: self.expected.as_deref().map(money).transpose()?,
                 means,
                 payer,
                 return_url,

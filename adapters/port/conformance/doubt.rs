@@ -2,7 +2,7 @@
 
 use super::case::{CallCase, Cases, call_of};
 use super::{Answer, FakeWire, MADE_UP_WORD, Saying, Suite, Vocabulary, render};
-use crate::port::instruction::Instruction;
+use crate::port::instruction::{Instruction, Parent};
 use crate::port::notice::{NoticeSecrets, Verification};
 use crate::port::outcome::{BalanceAnswer, Feed, Lookup, Outcome, Probe, Read};
 use crate::port::report::{Report, Verdict};
@@ -170,4 +170,18 @@ fn said(suite: &Suite<'_>, saying: Saying) -> Result<Said, String> {
 /// Whether an instruction can be checked to carry our reference; a close speaks of a transaction that exists.
 pub fn carries_reference(instruction: &Instruction) -> bool {
     !matches!(instruction, Instruction::Close(_))
+}
+
+/// What an instruction follows up, if it does.
+pub fn parent(instruction: &Instruction) -> Option<&Parent> {
+    match instruction {
+        Instruction::Capture(i) => Some(&i.of),
+        Instruction::Release(i) => Some(&i.of),
+        Instruction::Refund(i) => Some(&i.of),
+        Instruction::StoreMeans(_)
+        | Instruction::Preauth(_)
+        | Instruction::Charge(_)
+        | Instruction::Close(_)
+        | Instruction::Payout(_) => None,
+    }
 }

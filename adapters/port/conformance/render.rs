@@ -134,6 +134,7 @@ fn report(text: &mut Text, report: &Report) {
     references(text, &report.references);
     text.field("amount", report.amount);
     text.field("fee", report.fee);
+    text.field("reason", report.reason.map(|reason| reason.as_str()));
     text.field("movement", report.movement.as_ref().map(|movement| &movement.0));
     text.field("occurred at", report.occurred_at.map(|at| at.0));
     text.field("valid until", report.valid_until.map(|at| at.0));

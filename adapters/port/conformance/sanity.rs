@@ -135,7 +135,10 @@ pub fn check_coverage(suite: &Suite<'_>, cases: &Cases) -> Vec<String> {
         let by_ours = matches!(manifest.lookup.by, LookupKey::Ours);
         for request in golden::requests(suite, case) {
             let text = format!("{}\n{}", request.url, String::from_utf8_lossy(&request.body));
-            if by_ours && super::doubt::carries_reference(instruction) && !text.contains(&reference.0) {
+            // A refund may be found among the events of what it refunds.
+            let above = super::doubt::parent(instruction).is_some_and(|of| text.contains(&of.ours.0));
+            let named = text.contains(&reference.0) || above;
+            if by_ours && super::doubt::carries_reference(instruction) && !named {
                 failures.push(format!("{}: sent without our reference, by which it is to be found", case.name));
             }
         }

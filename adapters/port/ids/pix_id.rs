@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn transaction_and_recurrence_ids() {
         let vectors = vectors(include_str!("cases/pix_id.json"));
-        let tables: [(&str, &str, fn(&str) -> bool); 3] = [
+        type Row = (&'static str, &'static str, fn(&str) -> bool);
+        let tables: [Row; 3] = [
             ("txid", "dynamic", is_charge_txid),
             ("txid", "static", is_static_txid),
             ("recurrence", "idRec", is_recurrence),

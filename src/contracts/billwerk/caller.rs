@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use poem::http::header;
+use poem::http::{HeaderValue, header};
 use poem::{Request, RequestBody};
 use poem_openapi::registry::{MetaSecurityScheme, Registry};
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions};
+
+use std::sync::{Arc, OnceLock};
 
 use super::CONTRACT;
 use super::errors::RETRY_AFTER;
@@ -13,9 +15,35 @@ use crate::flow::identity::Caller;
 use crate::flow::{Engine, FlowError};
 use crate::http::error::{Kind, Problem};
 use crate::store::StoreError;
+use crate::store::forms::KeyStyle;
 
 /// A caller whose token was found. As the first argument of an operation it is checked before the body is looked at.
 pub struct Known(pub Caller);
+
+/// How whoever is calling wants to be answered, once that is known: left beside the request for those who write errors.
+#[derive(Clone, Debug, Default)]
+pub struct Voice(Arc<OnceLock<KeyStyle>>);
+
+impl Voice {
+    /// The contract's own way where nobody knows who is calling.
+    pub fn style(&self) -> KeyStyle {
+        self.0.get().copied().unwrap_or_default()
+    }
+}
+
+/// What a request brings as `Authorization`.
+pub struct Proof(Option<HeaderValue>);
+
+impl Proof {
+    /// Two headers could be read differently by a proxy and by us, so they are as good as none.
+    pub fn of(request: &Request) -> Proof {
+        let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
+        match (given.next(), given.next()) {
+            (Some(header), None) => Proof(Some(header.clone())),
+            _ => Proof(None),
+        }
+    }
+}
 
 const BEARER: &str = "bearerToken";
 const BASIC: &str = "basicToken";
@@ -52,15 +80,28 @@ impl<'a> ApiExtractor<'a> for Known {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Known> {
-        let unknown = || Problem::new(Kind::Unauthorised, "no valid token");
         let engine: &Engine = request.data().ok_or_else(Problem::internal)?;
-        // Two headers could be read differently by a proxy and by us.
-        let mut given = request.headers().get_all(header::AUTHORIZATION).iter();
-        let (Some(header), None) = (given.next(), given.next()) else { return Err(unknown().into()) };
-        let token = header.to_str().ok().and_then(token).ok_or_else(unknown)?;
-        let caller = engine.identify(CONTRACT, &token).await.map_err(|error| trouble(&error))?;
-        Ok(Known(caller.ok_or_else(unknown)?))
+        let caller = identify(engine, &Proof::of(request)).await?;
+        if let Some(Voice(style)) = request.data() {
+            // Said once: a request has one caller.
+            let _ = style.set(caller.style);
+        }
+        Ok(Known(caller))
     }
+}
+
+/// Finds out how the holder of a token wants to be answered, where no operation has looked at the token.
+pub async fn listen(engine: &Engine, proof: &Proof, voice: &Voice) {
+    if let Ok(caller) = identify(engine, proof).await {
+        let _ = voice.0.set(caller.style);
+    }
+}
+
+async fn identify(engine: &Engine, proof: &Proof) -> Result<Caller, Problem> {
+    let unknown = || Problem::new(Kind::Unauthorised, "no valid token");
+    let token = proof.0.as_ref().and_then(|header| header.to_str().ok()).and_then(token).ok_or_else(unknown)?;
+    let caller = engine.identify(CONTRACT, &token).await.map_err(|error| trouble(&error))?;
+    caller.ok_or_else(unknown)
 }
 
 /// The token in an `Authorization` header.

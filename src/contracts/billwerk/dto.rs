@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::Object;
+use poem_openapi::types::Any;
+use serde_json::Value;
 
 use crate::contract_enum;
 use crate::http::amount::Amount;
@@ -40,7 +42,8 @@ contract_enum! {
 
 contract_enum! {
     /// Class of an error. It drives the platform's reaction: `LoginError` and `PermissionDenied` switch a PSP off for the
-    /// merchant, so this server never answers them.
+    /// merchant. `LoginError` is answered only for what the PSP refused because of the account's own credentials, once
+    /// they are proved wrong or an operator says so; `PermissionDenied` never.
     pub enum PaymentErrorCode {
         UnmappedError = 0,
         LimitExceeded = 1,
@@ -139,11 +142,12 @@ pub struct PaymentErrorDto {
 #[oai(rename = "PaymentErrorDto", rename_all = "PascalCase")]
 pub struct WrittenError {
     /// Class of the error: 0 UnmappedError, 1 LimitExceeded, 2 BearerInvalid, 3 BearerExpired, 4 InvalidCountry,
-    /// 5 InvalidAmount, 6 InvalidCurrency, 8 InvalidData, 9 InsufficientBalance, 10 AlreadyExecuted,
+    /// 5 InvalidAmount, 6 InvalidCurrency, 7 LoginError, 8 InvalidData, 9 InsufficientBalance, 10 AlreadyExecuted,
     /// 11 InvalidPreconditions, 12 InternalError, 13 InternalProviderError, 14 RateLimit, 15 InvalidConfiguration,
     /// 17 Canceled, 18 Rejected, 19 PSPConnectionProblem, 20 InvalidBic, 21 InvalidIBAN, 22 PSPConnectionTimeout,
-    /// 23 InvalidNationalIdNumber, 24 FailedCustomerUpdate. Never 7 LoginError or 16 PermissionDenied, which switch a PSP
-    /// off for the merchant.
+    /// 23 InvalidNationalIdNumber, 24 FailedCustomerUpdate. 7 switches a PSP off for the merchant: it is answered only for
+    /// what the PSP refused because of the account's own credentials, once they are proved wrong. Never 16
+    /// PermissionDenied, which does the same.
     pub error_code: i64,
     /// For people.
     pub error_message: String,
@@ -161,7 +165,8 @@ pub struct WrittenError {
 pub struct PaymentMeansReferenceDto {
     /// Left out means `Default`.
     pub role: Option<PublicPaymentProviderRole>,
-    /// Account data of a direct debit: `Holder` and `IBAN`. Card data are never taken here: the payer gives them on the
+    /// Account data of a direct debit: `Holder` and `IBAN`, and a `MandateReference` where the platform makes them (checked
+    /// against what the connection takes). Card data are never taken here: the payer gives them on the
     /// PSP's page.
     #[oai(validator(max_properties = 50))]
     pub initial_bearer: Option<BTreeMap<String, String>>,
@@ -183,19 +188,19 @@ pub struct PaymentMeansReferenceDto {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
 #[oai(rename_all = "camelCase")]
 pub struct PayerDataAddressDto {
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 64))]
     pub address_line1: Option<String>,
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 64))]
     pub address_line2: Option<String>,
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 64))]
     pub street: Option<String>,
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 12))]
     pub house_number: Option<String>,
-    #[oai(validator(max_length = 100))]
+    #[oai(validator(max_length = 12))]
     pub postal_code: Option<String>,
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 128))]
     pub city: Option<String>,
-    #[oai(validator(max_length = 200))]
+    #[oai(validator(max_length = 64))]
     pub state: Option<String>,
     /// ISO 3166 alpha-2.
     #[oai(validator(max_length = 100))]
@@ -232,6 +237,7 @@ pub struct PayerDataDto {
 #[oai(rename_all = "camelCase")]
 pub struct FeePeriodDto {
     pub unit: Option<TimePeriod>,
+    #[oai(validator(minimum(value = "1")))]
     pub quantity: Option<i32>,
 }
 
@@ -311,7 +317,8 @@ pub struct PreauthRequestDto {
     /// a capture.
     #[oai(validator(max_length = 100))]
     pub agreement_id: Option<String>,
-    /// Means that exist at the PSP already. No connection takes it yet.
+    /// The PSP's token of means that exist there already, where the connection takes such over: they are kept under
+    /// `agreementId`, and the payer is not asked. Only with `isInitial`.
     #[oai(validator(max_length = 2000))]
     pub migration_token: Option<String>,
     /// Left out means true. With false the means stored under `agreementId` are used, and the payer is not asked.
@@ -389,7 +396,8 @@ pub struct PaymentRequestDto {
     #[oai(validator(max_length = 1000))]
     pub transaction_reference_text: Option<String>,
     pub payer_data: Option<PayerDataDto>,
-    /// When a direct debit is to be executed (`yyyy-MM-dd`). Accepted; it is executed at once.
+    /// The day on which a direct debit is to be executed (`yyyy-MM-dd`, UTC), at most 366 days ahead. Until then it is
+    /// `Pending`; today, or a day that has passed, is at once. A card is always charged at once.
     #[oai(validator(max_length = 40))]
     pub planned_execution_date: Option<String>,
     pub invoice_data: Option<InvoiceDataDto>,
@@ -495,4 +503,147 @@ pub struct RefundResponseDto {
     /// When it went back (`yyyy-MM-dd`).
     pub booking_date: Option<String>,
     pub description: Option<String>,
+}
+
+/// The payer is back from the PSP's page.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct FinalizePreauthRequestDto {
+    /// The preauthorisation's id. 1 to 100 printable characters.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub transaction_id: String,
+    /// What the return address brought along. Not used: the PSP itself is asked.
+    #[oai(validator(max_properties = 50))]
+    pub finalization_data: Option<BTreeMap<String, String>>,
+}
+
+/// A method, and how it is used. An absent one is not offered.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "PaymentMethodInfo", rename_all = "camelCase")]
+pub struct PaymentMethodInfoDto {
+    /// A preauthorisation reserves money, and the first payment captures it.
+    pub use_capture_preauth: bool,
+    /// A reservation can be given free.
+    pub use_cancel_preauth: bool,
+    /// The least that can be reserved.
+    pub default_preauth_amount: Option<Amount>,
+    /// Account data may come with the request.
+    pub has_support_initial_bearer: bool,
+}
+
+/// A direct debit, and how it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "PaymentDirectDebitMethodInfo", rename_all = "camelCase")]
+pub struct PaymentDirectDebitMethodInfoDto {
+    pub use_capture_preauth: bool,
+    pub use_cancel_preauth: bool,
+    pub default_preauth_amount: Option<Amount>,
+    pub has_support_initial_bearer: bool,
+    /// A sign-up needs account data and no payer.
+    pub support_backend_payments: bool,
+    pub unconfirmed_ledger_for_refund: bool,
+    /// A payment is not confirmed before we say so.
+    pub unconfirmed_ledger: bool,
+    /// The platform may bring its own mandate reference, as `MandateReference` of the `initialBearer`.
+    pub support_external_mandate_reference: bool,
+    /// In characters; 0 where none may be brought.
+    pub supported_external_mandate_reference_size: i32,
+    pub support_lower_case_mandate_reference: bool,
+}
+
+/// A line of the settings form.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "MerchantSettingDescription", rename_all = "camelCase")]
+pub struct MerchantSettingDescriptionDto {
+    pub display_name: String,
+    /// The key in `Settings`.
+    pub key_name: String,
+    pub required: bool,
+    /// What may be chosen: value and what is shown for it. Absent for a free text.
+    pub predefined_values: Option<BTreeMap<String, String>>,
+    pub place_holder: Option<String>,
+}
+
+/// What the connection of the key can do, and which settings it has.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct IntegrationInfoResponseDto {
+    pub credit_card_method_info: Option<PaymentMethodInfoDto>,
+    pub debit_method_info: Option<PaymentDirectDebitMethodInfoDto>,
+    pub black_label_method_info: Option<PaymentMethodInfoDto>,
+    pub on_account_method_info: Option<PaymentMethodInfoDto>,
+    pub betalingsservice_method_info: Option<PaymentDirectDebitMethodInfoDto>,
+    pub autogiro_method_info: Option<PaymentMethodInfoDto>,
+    pub avtalegiro_method_info: Option<PaymentMethodInfoDto>,
+    pub use_payment_data_confirmation_flow: bool,
+    pub use_payment_data_confirmation_flow_for_preauth: bool,
+    /// Everything that is offered can be refunded.
+    pub support_refunds: bool,
+    /// Left open: dunning is the platform's to decide.
+    pub support_escalations: Option<bool>,
+    pub prevent_recurring_before_capture: bool,
+    pub uses_scheduled_payment: bool,
+    pub support_multiple_transaction_overpayments: bool,
+    /// A payer takes part on a page, and comes back to the return addresses.
+    pub requires_return_url: bool,
+    pub merchant_settings: Vec<MerchantSettingDescriptionDto>,
+    pub has_support_initial_bearer: bool,
+    pub has_support_order_data_in_preauth: bool,
+    pub has_support_invoice_data: bool,
+}
+
+/// A setting, and a new value for it.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "MerchantSetting", rename_all = "camelCase")]
+pub struct MerchantSettingValueDto {
+    /// A `keyName` of `IntegrationInfo`, in any letter case.
+    #[oai(validator(max_length = 100))]
+    pub key_name: String,
+    /// A text. The mask that is shown of a secret keeps it; an empty text, or none, takes the setting away.
+    pub key_value: Option<Any<Value>>,
+}
+
+/// Settings as a merchant fills them in.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct MerchantPspSettingsDto {
+    #[oai(validator(max_items = 100))]
+    pub merchant_settings: Option<Vec<MerchantSettingValueDto>>,
+}
+
+/// All settings of the connection, in one of two shapes: a list, or an object that holds the list.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct PaymentSettingsRequestDto {
+    #[oai(validator(max_items = 100))]
+    pub merchant_settings: Option<Vec<MerchantSettingValueDto>>,
+    pub merchant_psp_settings: Option<MerchantPspSettingsDto>,
+}
+
+/// Which methods the merchant may use with the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct IntegrationSettingsResponseDto {
+    pub is_credit_card_valid: bool,
+    pub is_debit_valid: bool,
+    pub is_on_account_valid: bool,
+    pub is_black_label_valid: bool,
+    pub is_autogiro_valid: bool,
+    pub is_avtalegiro_valid: bool,
+    pub is_betalingsservice_valid: bool,
+}
+
+/// A setting as it is shown: a secret as eight bullets and, if it is long, its last four characters.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename = "MerchantSettingShown", rename_all = "camelCase")]
+pub struct MerchantSettingDto {
+    pub key_name: String,
+    pub key_value: String,
+}
+
+/// The settings of the connection.
+#[derive(Clone, Debug, PartialEq, Eq, Object)]
+#[oai(rename_all = "camelCase")]
+pub struct SettingsResponseDto {
+    pub merchant_settings: Vec<MerchantSettingDto>,
 }

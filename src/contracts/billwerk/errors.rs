@@ -10,7 +10,7 @@ use poem_openapi::registry::{MetaMediaType, MetaResponse, MetaResponses, Registr
 use poem_openapi::types::Type;
 use rialto_adapters::port::{Reason, Timestamp};
 
-use super::caller::CHALLENGES;
+use super::caller::{CHALLENGES, Voice};
 use super::dto::{PaymentErrorCode as Code, PaymentErrorDto, PaymentTransactionStatus as Status, WrittenError};
 use super::map;
 use crate::clock::Clock;
@@ -18,10 +18,34 @@ use crate::flow::FlowError;
 use crate::http::body::{Case, Enums, Style, respond};
 use crate::http::error::{ErrorBody, Kind, Problem};
 use crate::store::StoreError;
+use crate::store::forms::{EnumStyle, KeyStyle, NameCase, Spelling};
+use crate::store::tenants::Told;
 
 /// Error bodies are written as billwerk documents them: names in PascalCase, enums as numbers. Everything is written, so
 /// that code 0 is seen too.
 pub const ERROR_STYLE: Style = Style { case: Case::Pascal, enums: Enums::Number, omit_defaults: false };
+
+/// The style of errors that a key wants.
+pub fn error_style(style: &KeyStyle) -> Style {
+    style.errors.map_or(ERROR_STYLE, |spelling| spelled(spelling, ERROR_STYLE))
+}
+
+/// The style of successes that a key wants.
+pub fn answer_style(style: &KeyStyle) -> Style {
+    style.answers.map_or(Style::default(), |spelling| spelled(spelling, Style::default()))
+}
+
+fn spelled(spelling: Spelling, usual: Style) -> Style {
+    let case = match spelling.case {
+        NameCase::Camel => Case::Camel,
+        NameCase::Pascal => Case::Pascal,
+    };
+    let enums = match spelling.enums {
+        EnumStyle::Name => Enums::Name,
+        EnumStyle::Number => Enums::Number,
+    };
+    Style { case, enums, ..usual }
+}
 
 /// What a caller that came at a busy moment is told to wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -160,7 +184,7 @@ pub fn http_status(code: Code) -> StatusCode {
 
 /// The contract's code for the reason of a decline, and what to say where the PSP said nothing.
 ///
-/// Never `LoginError` or `PermissionDenied`, which would switch the PSP off for the merchant.
+/// Never `LoginError` or `PermissionDenied`, which would switch the PSP off for the merchant: see [`told_code`].
 pub fn reason_to_code(reason: Reason) -> (Code, &'static str) {
     match reason {
         Reason::InsufficientFunds => (Code::InsufficientBalance, "the balance is not sufficient"),
@@ -191,12 +215,29 @@ pub fn reason_to_code(reason: Reason) -> (Code, &'static str) {
     }
 }
 
+/// The code of a refused account once callers are to be told of it, for what was refused `at` a time.
+///
+/// The one way to `LoginError`. It switches the PSP off for the merchant, so it takes an operator's word, or the proof:
+/// refused again and again, and when it was tried out too. What was refused before this row of refusals began was another
+/// matter, and is shown as ever.
+pub fn told_code(reason: Reason, told: Option<Told>, since: Option<Timestamp>, at: Timestamp) -> Option<Code> {
+    let told = match told {
+        Some(Told::Proved | Told::Tell) => since.is_some_and(|since| at >= since),
+        Some(Told::Hold) | None => false,
+    };
+    (reason == Reason::AccountRefused && told).then_some(Code::LoginError)
+}
+
 /// What an operation may answer besides success, for the document.
 pub trait Operation: Send + Sync + 'static {
     const STATUSES: &'static [(u16, &'static str)];
 }
 
-const UNAUTHORISED: (u16, &str) = (401, "No valid token. The code is `InvalidConfiguration`, never `LoginError`.");
+const UNAUTHORISED: (u16, &str) = (
+    401,
+    "No valid token: `InvalidConfiguration`. With `LoginError` instead: the token is right, and the PSP's own credentials \
+     are proved wrong.",
+);
 const TOO_MANY: (u16, &str) = (429, "A limit at the PSP is exceeded (`LimitExceeded`).");
 const INTERNAL: (u16, &str) = (500, "The PSP could not be reached or has failed, or this server has.");
 const BUSY: (u16, &str) = (503, "Too much to do at the moment; try the same request again after `Retry-After`.");
@@ -266,23 +307,70 @@ impl Operation for Shows {
     ];
 }
 
+/// Operations that say what there is, and are about nothing that could be unknown.
+pub struct Tells;
+
+impl Operation for Tells {
+    const STATUSES: &'static [(u16, &'static str)] = &[UNAUTHORISED, INTERNAL, BUSY];
+}
+
+/// Operations that change settings.
+pub struct Changes;
+
+impl Operation for Changes {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        SYNTAX,
+        UNAUTHORISED,
+        LATE,
+        (409, "Somebody else has changed them at the same time (`InvalidPreconditions`): look at them and try again."),
+        TOO_LARGE,
+        MEDIA_TYPE,
+        (
+            422,
+            "A key is missing, unknown or wrong, or the PSP does not accept the settings (`InvalidData`); or they name \
+             another account while transactions of the present one are open (`InvalidPreconditions`).",
+        ),
+        (500, "The PSP could not be asked (`PSPConnectionProblem`), or this server has failed. Nothing is saved."),
+        BUSY,
+    ];
+}
+
+/// Operations that take a body and ask for news.
+pub struct Asks;
+
+impl Operation for Asks {
+    const STATUSES: &'static [(u16, &'static str)] = &[
+        SYNTAX,
+        UNAUTHORISED,
+        (404, "There is no such transaction."),
+        LATE,
+        TOO_LARGE,
+        MEDIA_TYPE,
+        (422, "A field is wrong, or the transaction has come to nothing; then the same body and status as a GET."),
+        TOO_MANY,
+        INTERNAL,
+        BUSY,
+    ];
+}
+
 /// A [`Failure`] on its way out, documented with the statuses of its operation.
 pub struct Refusal<O> {
     failure: Failure,
     now: Timestamp,
+    style: Style,
     of: PhantomData<O>,
 }
 
 impl<O> Refusal<O> {
-    pub fn new(failure: Failure, now: Timestamp) -> Refusal<O> {
-        Refusal { failure, now, of: PhantomData }
+    pub fn new(failure: Failure, now: Timestamp, style: Style) -> Refusal<O> {
+        Refusal { failure, now, style, of: PhantomData }
     }
 }
 
 impl<O: Operation> From<Refusal<O>> for poem::Error {
     fn from(refusal: Refusal<O>) -> poem::Error {
-        let Refusal { failure, now, .. } = refusal;
-        let mut response = respond(failure.http, &failure.body(now), ERROR_STYLE);
+        let Refusal { failure, now, style, .. } = refusal;
+        let mut response = respond(failure.http, &failure.body(now), style);
         if let Some(wait) = failure.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
@@ -310,12 +398,13 @@ impl<O: Operation> ApiResponse for Refusal<O> {
 /// Writes what no handler wrote itself: bad bodies, unknown paths, missing tokens, faults.
 pub struct Errors {
     pub clock: Clock,
+    pub voice: Voice,
 }
 
 impl ErrorBody for Errors {
     fn render(&self, problem: &Problem) -> Response {
         let failure = of_problem(problem);
-        respond(problem.status, &failure.body(self.clock.now()), ERROR_STYLE)
+        respond(problem.status, &failure.body(self.clock.now()), error_style(&self.voice.style()))
     }
 
     fn challenges(&self) -> &'static [&'static str] {
@@ -368,6 +457,24 @@ mod tests {
             let code = of_problem(&Problem::new(kind, "text")).code;
             assert!(!matches!(code, Code::LoginError | Code::PermissionDenied), "{kind:?}");
         }
+    }
+
+    /// The whole of what can lead to a code that switches the PSP off: a refused account, and callers that are to be told.
+    #[test]
+    fn one_way_leads_to_login_error() {
+        let (since, before, after) = (Timestamp(10), Timestamp(9), Timestamp(10));
+        let decisions = Told::ALL.into_iter().map(Some).chain([None]);
+        for told in decisions {
+            for reason in Reason::ALL {
+                for (since, at) in [(None, after), (Some(since), before), (Some(since), after)] {
+                    let tells = matches!(told, Some(Told::Proved | Told::Tell));
+                    let wanted = *reason == Reason::AccountRefused && tells && since.is_some_and(|since| at >= since);
+                    let code = told_code(*reason, told, since, at);
+                    assert_eq!(code, wanted.then_some(Code::LoginError), "{reason:?} {told:?} {since:?} {at:?}");
+                }
+            }
+        }
+        assert_eq!(http_status(Code::LoginError), StatusCode::UNAUTHORIZED);
     }
 
     #[test]

@@ -70,11 +70,18 @@ pub fn currency(text: &str) -> Result<Currency, Failure> {
     known.ok_or_else(|| Failure::currency(format!("{text:?} is not an ISO 4217 currency that can be moved")))
 }
 
-/// A date, or a moment of which only the date counts.
-pub fn date(field: &str, text: &Option<String>) -> Result<(), Failure> {
-    let Some(text) = filled(text) else { return Ok(()) };
+/// A date, or a moment of which only the date counts: when that day begins, in UTC.
+pub fn date(field: &str, text: &Option<String>) -> Result<Option<Timestamp>, Failure> {
+    let Some(text) = filled(text) else { return Ok(None) };
     let day = text.get(..10).and_then(|day| Date::parse(day, &DAY).ok());
-    day.map(|_| ()).ok_or_else(|| Failure::data(field, "must be a date (yyyy-MM-dd)"))
+    let start = day.map(|day| Timestamp(day.midnight().assume_utc().unix_timestamp() * 1_000));
+    start.map(Some).ok_or_else(|| Failure::data(field, "must be a date (yyyy-MM-dd)"))
+}
+
+/// When the day of a moment begins, in UTC.
+pub fn start_of_day(at: Timestamp) -> Timestamp {
+    const DAY_MS: i64 = 24 * 3600 * 1000;
+    Timestamp(at.0 - at.0.rem_euclid(DAY_MS))
 }
 
 /// The exact amount of a request.

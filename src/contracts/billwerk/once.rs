@@ -127,10 +127,22 @@ impl Billwerk {
     /// The transaction whose end is the intent's.
     pub(super) async fn main_of(&self, intent: &Intent) -> Result<Transaction, Failure> {
         let all = self.engine.store.transactions_of(intent.tenant_id, intent.id).await?;
-        main_among(intent.operation.as_str(), all).ok_or_else(|| {
+        let main = match main_among(intent.operation.as_str(), all) {
+            Some(main) => Some(main),
+            None => self.booked_by(intent).await?,
+        };
+        main.ok_or_else(|| {
             tracing::error!(intent = %intent.id, "an intent without its transaction");
             Failure::new(super::dto::PaymentErrorCode::InternalError, "internal error")
         })
+    }
+
+    /// The charge that a payment has booked.
+    async fn booked_by(&self, payment: &Intent) -> Result<Option<Transaction>, Failure> {
+        match self.engine.store.booking_of(payment.tenant_id, payment.id).await? {
+            Some(booking) => Ok(self.engine.store.transaction(payment.tenant_id, booking.transaction_id).await?),
+            None => Ok(None),
+        }
     }
 
     /// The caller with the connection that an agreement's means, or a parent, belong to: a tenant may have several.
@@ -147,9 +159,9 @@ impl Billwerk {
         }
     }
 
-    /// The address for notices, if the guard lets us call it.
-    pub(super) fn notify_url(&self, target: &Option<String>) -> Result<Option<String>, Failure> {
-        let checked = filled(target).map(|target| self.guard.check_url(target.trim(), &[]));
+    /// The address for notices, if the guard and the tenant's own list let us call it.
+    pub(super) fn notify_url(&self, caller: &Caller, target: &Option<String>) -> Result<Option<String>, Failure> {
+        let checked = filled(target).map(|target| self.guard.check_url(target.trim(), &caller.webhook_hosts));
         match checked.transpose() {
             Ok(url) => Ok(url.map(String::from)),
             Err(refusal) => Err(Failure::data("webhookTarget", refusal)),
@@ -183,7 +195,9 @@ const ID_MAX: usize = 100;
 fn main_among(operation: &str, all: Vec<Transaction>) -> Option<Transaction> {
     let is_main = |kind: Kind| match kind {
         Kind::StoreMeans | Kind::Preauth => operation == PREAUTH,
-        Kind::Charge | Kind::Capture => operation == PAYMENT,
+        // Of a preauthorisation where money cannot be reserved.
+        Kind::Charge => operation == PAYMENT || operation == PREAUTH,
+        Kind::Capture => operation == PAYMENT,
         // Others may be what we ourselves gave back for it.
         Kind::Refund => operation == REFUND,
         Kind::Release | Kind::Payout => false,

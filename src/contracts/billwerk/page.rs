@@ -1,22 +1,24 @@
 //! The payer's page `/r/{token}`: minted before the PSP is called, so that a pending answer is never a dead end. It waits
 //! for the PSP, hands the payer over, takes the payer back, and forwards to the caller's return addresses in the end.
 
+use std::collections::BTreeMap;
+
 use poem::endpoint::BoxEndpoint;
 use poem::http::{Method, StatusCode, header};
 use poem::web::Data;
 use poem::{EndpointExt, Request, Response, get, handler};
-use rialto_adapters::port::{Kind, NextAction, Reason};
+use rialto_adapters::port::{Kind, NextAction, Reason, Timestamp};
 use tokio::time::timeout;
 
 use super::errors::Failure;
-use super::map;
 use super::{Billwerk, CONTRACT};
+use super::{ask, map};
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::transaction::State;
 use crate::flow::Engine;
 use crate::flow::limits::CALL_ANSWERED_WITHIN;
 use crate::http::paths;
-use crate::pages::{self, Refresh, View};
+use crate::pages::{self, Question, Refresh, Until, View};
 use crate::store::hash_token;
 use crate::store::intents::Intent;
 use crate::store::transactions::Transaction;
@@ -35,13 +37,18 @@ const READ_S: u32 = 10;
 /// Longest token looked at; ours have 48 characters.
 const TOKEN_MAX: usize = 100;
 
-pub(super) fn path() -> paths::Path {
-    paths::Path { method: Method::GET, template: "/r/{token}".to_owned(), any_case: false, owner: CONTRACT }
+pub(super) fn paths() -> [paths::Path; 2] {
+    [Method::GET, Method::POST].map(|method| paths::Path {
+        method,
+        template: "/r/{token}".to_owned(),
+        any_case: false,
+        owner: CONTRACT,
+    })
 }
 
 /// The payer's page, to be mounted at [`PATH`].
 pub fn page(engine: Engine, guard: Guard) -> BoxEndpoint<'static, Response> {
-    get(serve).data(Billwerk { engine, guard }).map_to_response().boxed()
+    get(serve).post(answer).data(Billwerk { engine, guard }).map_to_response().boxed()
 }
 
 /// Where in the journey the browser is.
@@ -86,6 +93,25 @@ async fn serve(request: &Request, api: Data<&Billwerk>) -> Response {
     }
 }
 
+/// Largest form: a few short answers.
+const FORM_MAX: usize = 8 * 1024;
+
+/// The payer has filled in what was asked.
+#[handler]
+async fn answer(request: &Request, api: Data<&Billwerk>, body: poem::Body) -> Response {
+    let token = request.raw_path_param("token").unwrap_or_default();
+    let Ok(form) = body.into_bytes_limit(FORM_MAX).await else {
+        return html(StatusCode::PAYLOAD_TOO_LARGE, &View::Unknown, None);
+    };
+    let given: BTreeMap<String, String> = url::form_urlencoded::parse(&form).into_owned().collect();
+    match api.take_answers(token, &given).await {
+        Ok(Step::Show(view, amount)) => html(StatusCode::UNPROCESSABLE_ENTITY, &view, amount.as_deref()),
+        Ok(Step::Unknown) => html(StatusCode::NOT_FOUND, &View::Unknown, None),
+        Ok(Step::Go(url)) => forward(&url),
+        Err(_) => html(StatusCode::SERVICE_UNAVAILABLE, &View::Trouble(Journey::Out.again(LATER_S)), None),
+    }
+}
+
 /// What the browser gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -100,12 +126,53 @@ impl Billwerk {
         let Some((intent, main)) = self.behind(token).await? else { return Ok(Step::Unknown) };
         let (intent, main) = match (journey, intent.state, main.state) {
             (Journey::Back, IntentState::Open, State::Pending(_)) => self.after_asking(intent, main).await?,
+            // A second card may have been accepted since, and its notice still be on the way.
+            (Journey::Back, IntentState::Refused, State::Declined(_)) => self.after_asking(intent, main).await?,
             _ => (intent, main),
         };
+        if let Some(questions) = self.questions(&intent, &main, &BTreeMap::new()).await? {
+            return Ok(Step::Show(View::Ask(questions), amount_of(&main)));
+        }
         // The built-in PSP's pages are on our own address, whatever that is.
         let ours = |url: &str| url.strip_prefix(self.engine.public_url()).is_some_and(|rest| rest.starts_with('/'));
         let allowed = |url: &str| ours(url) || self.guard.check_return_url(url).is_ok();
-        Ok(next_step(&intent, &main, journey, allowed))
+        Ok(next_step(&intent, &main, journey, self.engine.clock.now(), allowed))
+    }
+
+    /// What is to be asked before the PSP is called, with what was given and what is wrong with it; `None` where nothing is.
+    async fn questions(
+        &self,
+        intent: &Intent,
+        main: &Transaction,
+        given: &BTreeMap<String, String>,
+    ) -> Result<Option<Vec<Question>>, Failure> {
+        if intent.state != IntentState::Open || main.state != State::Created || main.not_before.is_none() {
+            return Ok(None);
+        }
+        let Some(connection) = self.engine.store.connection(main.tenant_id, main.connection_id).await? else {
+            return Ok(None);
+        };
+        let missing = intent.details.missing(self.engine.adapter(&connection)?.manifest().payer_fields);
+        Ok((!missing.is_empty()).then(|| missing.into_iter().map(|field| ask::question(field, given)).collect()))
+    }
+
+    /// Takes the answers: all right, and the PSP is called; else the page shows what is wrong.
+    async fn take_answers(&self, token: &str, given: &BTreeMap<String, String>) -> Result<Step, Failure> {
+        let Some((intent, main)) = self.behind(token).await? else { return Ok(Step::Unknown) };
+        // Relative to the page: what comes next is there.
+        let next = Step::Go(format!("{}/r/{token}", self.engine.public_url()));
+        let Some(questions) = self.questions(&intent, &main, given).await? else { return Ok(next) };
+        if questions.iter().any(|question| question.wrong.is_some()) {
+            return Ok(Step::Show(View::Ask(questions), amount_of(&main)));
+        }
+        let details = ask::completed(&intent.details, &questions);
+        let engine = self.engine.clone();
+        // A task of its own: a browser that goes away stops nothing.
+        let sending = tokio::spawn(async move { engine.answered(&intent, &main, &details).await });
+        match sending.await {
+            Ok(done) => done.map(|_| next).map_err(Failure::from),
+            Err(_) => Ok(next),
+        }
     }
 
     async fn behind(&self, token: &str) -> Result<Option<(Intent, Transaction)>, Failure> {
@@ -123,7 +190,11 @@ impl Billwerk {
     }
 
     /// The payer is back before the PSP's notice is: the PSP is asked, once for each time somebody comes back.
-    async fn after_asking(&self, intent: Intent, main: Transaction) -> Result<(Intent, Transaction), Failure> {
+    pub(super) async fn after_asking(
+        &self,
+        intent: Intent,
+        main: Transaction,
+    ) -> Result<(Intent, Transaction), Failure> {
         let engine = self.engine.clone();
         let asked = main.clone();
         // A task of its own, so that only the waiting for it ends early.
@@ -142,7 +213,13 @@ impl Billwerk {
 }
 
 /// Pure: what comes next. `allowed` says which addresses of the PSP's a browser may be led to.
-fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Step {
+fn next_step(
+    intent: &Intent,
+    main: &Transaction,
+    journey: Journey,
+    now: Timestamp,
+    allowed: impl Fn(&str) -> bool,
+) -> Step {
     let details = &intent.details;
     let show = |view| Step::Show(view, amount_of(main));
     let end = |urls: [&Option<String>; 2], view| match urls.into_iter().flatten().next() {
@@ -158,7 +235,7 @@ fn next_step(intent: &Intent, main: &Transaction, journey: Journey, allowed: imp
         IntentState::Closed(ClosedBy::Cancelled) => end([&details.abort_url, &details.error_url], View::Cancelled),
         IntentState::Closed(ClosedBy::Expired) => end([&details.error_url, &details.abort_url], View::Expired),
         IntentState::Open => match main.state {
-            State::Pending(_) => match pending(main, journey, allowed) {
+            State::Pending(_) => match pending(main, journey, now, allowed) {
                 Pending::Go(url) => Step::Go(url),
                 Pending::Show(view) => show(view),
             },
@@ -186,7 +263,8 @@ enum Pending {
     Show(View),
 }
 
-fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool) -> Pending {
+fn pending(main: &Transaction, journey: Journey, now: Timestamp, allowed: impl Fn(&str) -> bool) -> Pending {
+    let until = |at: Timestamp| Until { text: map::minute(at), seconds: (at.0 - now.0).max(0) / 1000 };
     let refresh = journey.again(READ_S);
     let waiting = || Pending::Show(View::Waiting { refresh: journey.again(LATER_S), go_on: None });
     match &main.next {
@@ -199,10 +277,10 @@ fn pending(main: &Transaction, journey: Journey, allowed: impl Fn(&str) -> bool)
             Journey::Back | Journey::Home => Pending::Show(View::Waiting { refresh, go_on: Some(url.clone()) }),
         },
         Some(NextAction::ShowCode { text, expires_at }) => {
-            Pending::Show(View::Code { refresh, text: text.clone(), until: expires_at.map(map::minute) })
+            Pending::Show(View::Code { refresh, text: text.clone(), until: expires_at.map(until) })
         }
         Some(NextAction::ShowDetails { lines, expires_at }) => {
-            Pending::Show(View::Details { refresh, lines: lines.clone(), until: expires_at.map(map::minute) })
+            Pending::Show(View::Details { refresh, lines: lines.clone(), until: expires_at.map(until) })
         }
         Some(NextAction::Wait) | None => waiting(),
     }

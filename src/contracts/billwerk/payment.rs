@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rialto_adapters::port::manifest::MethodName;
-use rialto_adapters::port::{Kind, Money};
+use rialto_adapters::port::{Duration, Kind, Money, Timestamp};
 
 use super::dto::{PaymentErrorCode as Code, PaymentRequestDto, PaymentResponseDto, PublicPaymentProviderRole as Role};
 use super::errors::Failure;
@@ -13,6 +13,7 @@ use super::{Billwerk, map};
 use crate::core::intent::{ClosedBy, IntentKind, IntentState};
 use crate::core::transaction::State;
 use crate::flow::accept::{Under, Wish, Work};
+use crate::flow::collect::{can_give_back, is_collected};
 use crate::flow::identity::Caller;
 use crate::store::forms::Details;
 use crate::store::intents::Intent;
@@ -26,6 +27,8 @@ struct Wanted {
     agreement: Option<String>,
     role: Role,
     initial_bearer: BTreeMap<String, String>,
+    /// The day on which a debit is to be executed.
+    planned: Option<Timestamp>,
     request: PaymentRequestDto,
 }
 
@@ -34,7 +37,6 @@ impl Wanted {
         let key = map::id("transactionId", &request.transaction_id)?;
         let money = map::positive(map::money(&request.requested_amount, &request.currency)?)?;
         let means = request.payment_means_reference.as_ref();
-        map::date("plannedExecutionDate", &request.planned_execution_date)?;
         Ok(Wanted {
             asked: Asked { operation: PAYMENT, key, fields: map::fields(&request, money) },
             money,
@@ -42,6 +44,7 @@ impl Wanted {
             agreement: map::optional_id("agreementId", &request.agreement_id)?,
             role: means.and_then(|means| means.role).unwrap_or(Role::Default),
             initial_bearer: map::initial_bearer(means)?,
+            planned: map::date("plannedExecutionDate", &request.planned_execution_date)?,
             request,
         })
     }
@@ -65,7 +68,7 @@ impl Billwerk {
 
     async fn payment_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
         let request = &wanted.request;
-        let notify_url = self.notify_url(&request.webhook_target)?;
+        let notify_url = self.notify_url(caller, &request.webhook_target)?;
         let mut details = map::details(
             request.payer_data.as_ref(),
             &request.transaction_reference_text,
@@ -87,6 +90,8 @@ impl Billwerk {
             details,
             notify_url,
             page_until: None,
+            asks_payer: false,
+            above: None,
             work: way.work,
         };
         Ok((way.caller, wish))
@@ -105,6 +110,17 @@ impl Billwerk {
         capturable(&intent, &parent, wanted.money)?;
         let caller = self.on_connection(caller, Some(parent.connection_id)).await?;
         let manifest = self.engine.adapter(&caller.connection)?.manifest();
+        if is_collected(&intent, &parent) {
+            let whole = wanted.money == parent.taken();
+            if !whole && !can_give_back(manifest, &parent, false) {
+                let taken = map::shown(parent.taken());
+                let text =
+                    format!("only the whole can be taken, {taken}: {} cannot give the rest back", manifest.title);
+                return Err(Failure::amount(text));
+            }
+            let (method, agreement) = (parent.method, intent.agreement_id.map(Under::Known));
+            return Ok(Way { caller, method, agreement, work: Work::Book(Box::new(parent)) });
+        }
         let capability = able(manifest, Kind::Capture, parent.method, wanted.money)?;
         let whole = Money::new(parent.counters.available_to_capture(), wanted.money.currency);
         if !capability.partial && wanted.money != whole {
@@ -125,13 +141,36 @@ impl Billwerk {
             Ok(()) => details.use_stored_means = true,
             // Account data can be debited as they come; whoever needs the payer must be asked in a preauthorisation.
             Err(_) if !capability.interactive && !wanted.initial_bearer.is_empty() => {
-                details.given = account(&wanted.initial_bearer)?;
+                details.given = account(&wanted.initial_bearer, manifest)?;
             }
             Err(failure) => return Err(failure),
+        }
+        // A card is charged when it is asked for, whatever the day.
+        if let (MethodName::DirectDebit, Some(planned)) = (method, wanted.planned) {
+            self.schedule(details, planned)?;
         }
         Ok(Way { caller, method, agreement: under(agreement, wanted.agreement.as_deref()), work: Work::Charge })
     }
 }
+
+impl Billwerk {
+    /// A debit of a day to come waits for it; one of today, or of a day that has passed, goes at once.
+    fn schedule(&self, details: &mut Details, planned: Timestamp) -> Result<(), Failure> {
+        let today = map::start_of_day(self.engine.clock.now());
+        let latest = today.plus(SCHEDULED_AHEAD_MAX);
+        if planned > latest {
+            let text = format!("must not be after {}", map::day(latest));
+            return Err(Failure::data("plannedExecutionDate", text));
+        }
+        details.not_before = (planned > today).then_some(planned.0);
+        details.due_at = Some(planned.max(today).0);
+        Ok(())
+    }
+}
+
+/// How far ahead a debit may be planned: a year with a leap day. Longer than any notice period, and short enough that
+/// a year typed wrong is noticed.
+const SCHEDULED_AHEAD_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
 
 /// How a payment takes its money.
 struct Way {
@@ -147,8 +186,10 @@ fn capturable(intent: &Intent, preauth: &Transaction, money: Money) -> Result<()
     if preauth.kind == Kind::StoreMeans && intent.state == IntentState::Done {
         return refuse("only kept the means of payment; charge them without preauthTransactionId");
     }
+    let collected = is_collected(intent, preauth);
     match (intent.state, preauth.state) {
         (IntentState::Done, State::Authorised) => {}
+        (IntentState::Done, State::Succeeded) if collected => {}
         (IntentState::Open, _) => return refuse("is still pending"),
         (IntentState::Refused, _) => return refuse("was refused"),
         (IntentState::Closed(ClosedBy::Cancelled), _) => return refuse("was cancelled"),
@@ -176,7 +217,11 @@ fn capturable(intent: &Intent, preauth: &Transaction, money: Money) -> Result<()
     if counted.captured_reserved > 0 {
         return refuse("is being captured already");
     }
-    let left = Money::new(preauth.counters.available_to_capture(), money.currency);
+    if collected && counted.refunded + counted.refunded_reserved > 0 {
+        return refuse("has been given back, or is being given back");
+    }
+    let left = if collected { counted.available_to_refund() } else { counted.available_to_capture() };
+    let left = Money::new(left, money.currency);
     if money.minor > left.minor {
         let text = format!("is above what can be captured: {}", map::shown(left));
         return Err(Failure::field(Code::InvalidAmount, "requestedAmount", text));

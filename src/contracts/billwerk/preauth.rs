@@ -67,15 +67,16 @@ impl Billwerk {
     async fn preauth_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
         let request = &wanted.request;
         let means = request.payment_means_reference.as_ref();
-        let notify_url = self.notify_url(&request.webhook_target)?;
+        let notify_url = self.notify_url(caller, &request.webhook_target)?;
         let mut details = map::details(
             request.payer_data.as_ref(),
             &request.transaction_reference_text,
             &request.transaction_invoice_reference_text,
         );
         self.return_urls(&mut details, means)?;
-        if map::filled(&request.migration_token).is_some() {
-            return Err(Failure::precondition("migrationToken: this connection does not take over means of payment"));
+        let migrated = map::filled(&request.migration_token).map(str::trim);
+        if migrated.is_some() && wanted.stored {
+            return Err(Failure::data("migrationToken", "is for a first contact only, and isInitial is false"));
         }
         let agreement = self.agreement(caller, wanted.agreement.as_deref()).await?;
         if wanted.stored {
@@ -85,12 +86,16 @@ impl Billwerk {
         let manifest = self.engine.adapter(&caller.connection)?.manifest();
         let method = method_of(wanted.role, agreement.as_ref().filter(|_| wanted.stored), manifest)?;
         let (work, capability) = work(manifest, method, wanted.money)?;
-        let interactive = capability.interactive && !wanted.stored;
-        if wanted.stored {
+        let interactive = capability.interactive && !wanted.stored && migrated.is_none();
+        if let Some(token) = migrated {
+            migratable(manifest, wanted)?;
+            details.migration_token = Some(token.to_owned());
+        } else if wanted.stored {
             details.use_stored_means = true;
         } else if !interactive {
-            details.given = account(&wanted.initial_bearer)?;
+            details.given = account(&wanted.initial_bearer, manifest)?;
         }
+        let missing = !details.missing(manifest.payer_fields).is_empty();
         let wish = Wish {
             operation: PREAUTH,
             caller_key: wanted.asked.key.clone(),
@@ -102,6 +107,8 @@ impl Billwerk {
             details,
             notify_url,
             page_until: interactive.then(|| self.engine.clock.after(PAYER_PAGE_OPEN_FOR)),
+            asks_payer: interactive && missing,
+            above: None,
             work,
         };
         Ok((caller, wish))
@@ -123,6 +130,20 @@ impl Billwerk {
             cancellation_status: cancellation(cancelled)?,
             transaction_id: intent.caller_key,
         })
+    }
+}
+
+/// Refuses a token that nobody could do anything with.
+fn migratable(manifest: &Manifest, wanted: &Wanted) -> Result<(), Failure> {
+    if wanted.agreement.is_none() {
+        return Err(Failure::precondition("agreementId: is needed to take over means of payment"));
+    }
+    match manifest.takes_over_means {
+        true => Ok(()),
+        false => {
+            let text = format!("migrationToken: {} does not take over means of payment", manifest.title);
+            Err(Failure::precondition(text))
+        }
     }
 }
 
@@ -152,12 +173,13 @@ pub(super) fn usable(id: Option<&str>, agreement: Option<&Agreement>) -> Result<
     let Some(id) = id else {
         return Err(Failure::precondition("agreementId: is needed to use stored means of payment"));
     };
-    let text = match agreement.map(|agreement| agreement.state) {
-        Some(AgreementState::Active) => return Ok(()),
-        Some(AgreementState::Revoked) => "have been revoked",
-        Some(AgreementState::Open) | None => "are not stored",
-    };
-    Err(Failure::precondition(format!("agreementId: means of payment of the agreement {id:?} {text}")))
+    let means = format!("agreementId: means of payment of the agreement {id:?}");
+    match agreement.map(|agreement| agreement.state) {
+        Some(AgreementState::Active) => Ok(()),
+        // As the PSP would say it: only other means help.
+        Some(AgreementState::Revoked) => Err(Failure::new(Code::BearerInvalid, format!("{means} have been revoked"))),
+        Some(AgreementState::Open) | None => Err(Failure::precondition(format!("{means} are not stored"))),
+    }
 }
 
 /// The method a request is about; with stored means and no word of the caller's, that of the agreement.
@@ -172,12 +194,14 @@ pub(super) fn not_offered(what: &str, manifest: &Manifest) -> Failure {
     Failure::precondition(format!("paymentMeansReference.role: {} does not offer {what}", manifest.title))
 }
 
-/// What a method makes of a preauthorisation: where money cannot be reserved, the means are kept.
+/// What a method makes of a preauthorisation: where money cannot be reserved the means are kept; where there are none to
+/// keep, the payer pushes the money, and it is collected at once.
 fn work(manifest: &'static Manifest, method: MethodName, money: Money) -> Result<(Work, &'static Capability), Failure> {
-    let reserves = manifest.capabilities.iter().any(|c| c.kind == Kind::Preauth && c.method == method);
-    let (kind, work) = match reserves && money.minor > 0 {
-        true => (Kind::Preauth, Work::Preauth),
-        false => (Kind::StoreMeans, Work::StoreMeans),
+    let can = |kind| manifest.capabilities.iter().any(|c| c.kind == kind && c.method == method);
+    let (kind, work) = match money.minor > 0 {
+        true if can(Kind::Preauth) => (Kind::Preauth, Work::Preauth),
+        _ if can(Kind::StoreMeans) => (Kind::StoreMeans, Work::StoreMeans),
+        _ => (Kind::Charge, Work::Charge),
     };
     Ok((work, able(manifest, kind, method, money)?))
 }
@@ -207,8 +231,15 @@ pub(super) fn able(
     }
 }
 
-/// Account data to debit: a holder and an IBAN with right check digits, under the names everybody uses.
-pub(super) fn account(given: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, Failure> {
+/// The key of a mandate reference that the caller brings.
+const MANDATE_REFERENCE: &str = "MandateReference";
+
+/// Account data to debit: a holder and an IBAN with right check digits, and the caller's mandate reference where it brings
+/// one, under the names everybody uses.
+pub(super) fn account(
+    given: &BTreeMap<String, String>,
+    manifest: &Manifest,
+) -> Result<BTreeMap<String, String>, Failure> {
     let value = |name: &str| {
         let found = given.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
@@ -225,11 +256,21 @@ pub(super) fn account(given: &BTreeMap<String, String>) -> Result<BTreeMap<Strin
             "the check digits or the form are wrong",
         )
     })?;
-    let known = |key: &str| ["Holder", "IBAN"].iter().any(|name| key.eq_ignore_ascii_case(name));
+    let mandate = value(MANDATE_REFERENCE);
+    if let Some(reference) = mandate {
+        let checked = match manifest.mandate_reference {
+            Some(rule) => rule.check(reference),
+            None => Err(format!("{} gives references of its own", manifest.title)),
+        };
+        let field = format!("paymentMeansReference.initialBearer.{MANDATE_REFERENCE}");
+        checked.map_err(|why| Failure::data(&field, why))?;
+    }
+    let known = |key: &str| ["Holder", "IBAN", MANDATE_REFERENCE].iter().any(|name| key.eq_ignore_ascii_case(name));
     let mut account: BTreeMap<String, String> =
         given.iter().filter(|(key, _)| !known(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
     account.insert("Holder".to_owned(), holder.to_owned());
     account.insert("IBAN".to_owned(), number);
+    account.extend(mandate.map(|reference| (MANDATE_REFERENCE.to_owned(), reference.to_owned())));
     Ok(account)
 }
 
@@ -242,7 +283,9 @@ mod tests {
         let map = |pairs: &[(&str, &str)]| {
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<BTreeMap<_, _>>()
         };
-        let good = account(&map(&[("holder", " Ada "), ("iban", "de89 3704 0044 0532 0130 00"), ("Note", "x")]));
+        let manifest = rialto_adapters::find("sandbox").expect("it is registered").manifest();
+        let account = |given| account(&given, manifest);
+        let good = account(map(&[("holder", " Ada "), ("iban", "de89 3704 0044 0532 0130 00"), ("Note", "x")]));
         let expected = map(&[("Holder", "Ada"), ("IBAN", "DE89370400440532013000"), ("Note", "x")]);
         assert_eq!(good, Ok(expected));
         let bad: &[&[(&str, &str)]] = &[
@@ -253,8 +296,24 @@ mod tests {
             &[("Holder", "Ada"), ("IBAN", "DE89370400440532013001")],
         ];
         for pairs in bad {
-            let failure = account(&map(pairs)).expect_err("incomplete");
+            let failure = account(map(pairs)).expect_err("incomplete");
             assert_eq!((failure.code, failure.http.as_u16()), (Code::BearerInvalid, 422), "{pairs:?}");
+        }
+        let with = |reference: &str| {
+            map(&[("Holder", "Ada"), ("IBAN", "DE89370400440532013000"), ("mandateReference", reference)])
+        };
+        let kept = account(with("SHOP/2024-17")).expect("a good reference");
+        assert_eq!(kept.get("MandateReference").map(String::as_str), Some("SHOP/2024-17"));
+        let own = rialto_adapters::port::Manifest { mandate_reference: None, ..*manifest };
+        for (failure, why) in [
+            (account(with(&"x".repeat(36))), "1 to 35 characters"),
+            (account(with("a_b")), "SEPA"),
+            (super::account(&with("SHOP-1"), &own), "of its own"),
+        ] {
+            let failure = failure.expect_err("a bad reference");
+            assert_eq!((failure.code, failure.http.as_u16()), (Code::InvalidData, 422), "{why}");
+            let named = failure.message.contains("initialBearer.MandateReference");
+            assert!(named && failure.message.contains(why), "{}", failure.message);
         }
     }
 

@@ -53,11 +53,12 @@ impl Billwerk {
 
     async fn refund_wish(&self, caller: &Caller, wanted: &Wanted) -> Result<(Caller, Wish), Failure> {
         let request = &wanted.request;
-        let notify_url = self.notify_url(&request.webhook_target)?;
+        let notify_url = self.notify_url(caller, &request.webhook_target)?;
         let found = self.find(caller, PAYMENT, &wanted.payment).await?;
         let payment = found.ok_or_else(|| Failure::unknown("payment"))?;
         let parent = self.main_of(&payment).await?;
-        refundable(&payment, &parent, wanted.money)?;
+        let left = self.returned(&payment, &parent).await?.refundable;
+        refundable(&payment, &parent, left, wanted.money)?;
         let caller = self.on_connection(caller, Some(parent.connection_id)).await?;
         let manifest = self.engine.adapter(&caller.connection)?.manifest();
         let capability = able(manifest, Kind::Refund, parent.method, wanted.money)?;
@@ -75,6 +76,8 @@ impl Billwerk {
             details: map::details(request.payer_data.as_ref(), &None, &None),
             notify_url,
             page_until: None,
+            asks_payer: false,
+            above: Some(payment.id),
             work: Work::Refund(Box::new(parent)),
         };
         Ok((caller, wish))
@@ -82,7 +85,7 @@ impl Billwerk {
 }
 
 /// Refuses what cannot be refunded, and says why.
-fn refundable(payment: &Intent, taken: &Transaction, money: Money) -> Result<(), Failure> {
+fn refundable(payment: &Intent, taken: &Transaction, left: i64, money: Money) -> Result<(), Failure> {
     let refuse = |text: &str| Err(Failure::precondition(format!("paymentTransactionId: the payment {text}")));
     match (payment.state, taken.state) {
         (IntentState::Done, State::Succeeded) => {}
@@ -105,7 +108,7 @@ fn refundable(payment: &Intent, taken: &Transaction, money: Money) -> Result<(),
     if taken.amount.currency != money.currency {
         return Err(Failure::currency(format!("the payment is in {}", taken.amount.currency)));
     }
-    let left = Money::new(taken.counters.available_to_refund(), money.currency);
+    let left = Money::new(left, money.currency);
     match money.minor > left.minor {
         true => Err(Failure::amount(format!("is above what can be refunded: {}", map::shown(left)))),
         false => Ok(()),

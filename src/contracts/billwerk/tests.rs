@@ -36,7 +36,7 @@ fn the_document_is_complete() {
 #[test]
 fn no_two_routes_clash() {
     let all = routes();
-    assert_eq!(all.len(), 15, "seven operations under two spellings, and the page");
+    assert_eq!(all.len(), 16, "seven operations under two spellings, and the page with its form");
     assert_eq!(Paths(all).clashes(), Vec::<String>::new());
 }
 
@@ -178,6 +178,10 @@ async fn bad_requests_are_told_what_is_wrong_and_leave_nothing() {
     };
     let mut return_url = debit("p1");
     return_url["paymentMeansReference"]["successReturnUrl"] = json!("javascript:alert(1)");
+    let mut migrated_again = debit("p1");
+    (migrated_again["migrationToken"], migrated_again["isInitial"]) = (json!("x"), json!(false));
+    let mut mandate = debit("p1");
+    mandate["paymentMeansReference"]["initialBearer"]["MandateReference"] = json!("x".repeat(36));
     let huge = with("transactionReferenceText", json!("x".repeat(300 * 1024)));
     let rows = [
         ("{".to_owned(), 400, 8, "not valid JSON"),
@@ -197,7 +201,8 @@ async fn bad_requests_are_told_what_is_wrong_and_leave_nothing() {
         (with("paymentMeansReference", json!({ "role": "MobilePay" })), 422, 11, "MobilePay"),
         (with("paymentMeansReference", json!({ "role": 99 })), 422, 8, "paymentMeansReference.role"),
         (with("isInitial", json!(false)), 422, 11, "agreementId"),
-        (with("migrationToken", json!("x")), 422, 11, "migrationToken"),
+        (migrated_again.to_string(), 422, 8, "migrationToken"),
+        (mandate.to_string(), 422, 8, "paymentMeansReference.initialBearer.MandateReference"),
         (return_url.to_string(), 422, 8, "paymentMeansReference.successReturnUrl"),
         (huge, 413, 8, "larger than"),
     ];

@@ -59,9 +59,12 @@ fn cell(kind: Kind, step: &Step) -> String {
             Alert::Conflict | Alert::LateMoney => "!",
             Alert::AbsentButKnown => "known!",
             Alert::NeedsPerson => "person!",
-            Alert::AmountConflict | Alert::AmountDiffers | Alert::CurrencyDiffers | Alert::OutsideExceeds => {
-                alert.as_str()
-            }
+            Alert::AmountConflict
+            | Alert::AmountDiffers
+            | Alert::CurrencyDiffers
+            | Alert::GiveBackFailed
+            | Alert::OutsideExceeds
+            | Alert::AccountRefused => alert.as_str(),
         };
     }
     if step.look_up {
@@ -140,20 +143,20 @@ const VERDICTS: &str = "
 /// and does nothing – but an unknown attempt on Created makes it Unknown, because then something may have left. ABSENT
 /// stands for the answer to a believed absence, which depends on the kind.
 const FOUND: &str = "
-| now \\ learned         | not sent, may retry | not sent | unknown | absent, believed | absent, not yet | cannot ask        | never sent | intent closed |
-|-------------------------|---------------------|----------|---------|------------------|-----------------|-------------------|------------|---------------|
-| Created                 | ignored             | ignored  | unknown | ignored          | ignored         | ignored           | not_sent   | cancelled     |
-| Created, once unknown   | ignored             | ignored  | unknown | ignored          | ignored         | ignored           | unknown    | unknown       |
-| Submitted               | created             | not_sent | unknown | ABSENT           | same            | unknown + person! | ignored    | ignored       |
-| Submitted, once unknown | unknown             | unknown  | unknown | ABSENT           | same            | unknown + person! | ignored    | ignored       |
-| Pending                 | same                | same     | same    | same + known!    | same            | same              | ignored    | ignored       |
-| Unknown                 | same                | same     | same    | ABSENT           | same            | same + person!    | ignored    | ignored       |
-| Authorised              | ignored             | ignored  | same    | same + known!    | same            | same              | ignored    | ignored       |
-| Authorised, capture     | ignored             | ignored  | same    | same + known!    | same            | same              | ignored    | ignored       |
-| Succeeded               | ignored             | ignored  | ignored | ignored + known! | ignored         | ignored           | ignored    | ignored       |
-| Declined                | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       |
-| Expired                 | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       |
-| Cancelled               | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       |
+| now \\ learned         | not sent, may retry | not sent | unknown | absent, believed | absent, not yet | cannot ask        | never sent | intent closed | impossible |
+|-------------------------|---------------------|----------|---------|------------------|-----------------|-------------------|------------|---------------|------------|
+| Created                 | ignored             | ignored  | unknown | ignored          | ignored         | ignored           | not_sent   | cancelled     | declined   |
+| Created, once unknown   | ignored             | ignored  | unknown | ignored          | ignored         | ignored           | unknown    | unknown       | unknown    |
+| Submitted               | created             | not_sent | unknown | ABSENT           | same            | unknown + person! | ignored    | ignored       | declined   |
+| Submitted, once unknown | unknown             | unknown  | unknown | ABSENT           | same            | unknown + person! | ignored    | ignored       | unknown    |
+| Pending                 | same                | same     | same    | same + known!    | same            | same              | ignored    | ignored       | ignored    |
+| Unknown                 | same                | same     | same    | ABSENT           | same            | same + person!    | ignored    | ignored       | ignored    |
+| Authorised              | ignored             | ignored  | same    | same + known!    | same            | same              | ignored    | ignored       | ignored    |
+| Authorised, capture     | ignored             | ignored  | same    | same + known!    | same            | same              | ignored    | ignored       | ignored    |
+| Succeeded               | ignored             | ignored  | ignored | ignored + known! | ignored         | ignored           | ignored    | ignored       | ignored    |
+| Declined                | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       | ignored    |
+| Expired                 | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       | ignored    |
+| Cancelled               | ignored             | ignored  | ignored | ignored          | ignored         | ignored           | ignored    | ignored       | ignored    |
 ";
 
 /// The two answers that may send again, where the PSP is idempotent and its window is open: the same for every kind.
@@ -225,6 +228,7 @@ fn everything_we_find_ourselves_in_every_state() {
         Learned::CannotAsk { resend: false },
         Learned::NeverSent,
         Learned::IntentClosed,
+        Learned::Impossible(Reason::MeansInvalid),
     ];
     for kind in Kind::ALL.iter().copied() {
         let sends_money_out = kind == Kind::Payout || kind == Kind::Refund;
@@ -405,6 +409,7 @@ fn any_learned() -> impl Strategy<Value = Learned> {
         1 => any::<bool>().prop_map(|resend| Learned::CannotAsk { resend }),
         1 => Just(Learned::NeverSent),
         1 => Just(Learned::IntentClosed),
+        1 => proptest::sample::select(Reason::ALL).prop_map(Learned::Impossible),
     ]
 }
 
@@ -492,6 +497,11 @@ proptest! {
                     }
                     Learned::NeverSent | Learned::IntentClosed => {
                         !now.ended_unknown && now.state == State::Created
+                    }
+                    Learned::Impossible(reason) => {
+                        !now.ended_unknown
+                            && matches!(now.state, State::Created | State::Submitted)
+                            && end == State::Declined(*reason)
                     }
                     Learned::Unknown | Learned::AbsentNotYet | Learned::CannotAsk { .. } => false,
                 };

@@ -3,17 +3,19 @@
 use rialto_adapters::port::{Kind, Read, Report, ReportKind, Verdict, Verified};
 use uuid::Uuid;
 
-use super::{Engine, FlowError, Known, News, view};
+use super::{Engine, FlowError, Known, News, RACES_MAX, view};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing, step};
+use crate::store::Unit;
+use crate::store::agreements::{self, AgreementState};
+use crate::store::bookings::Booking;
 use crate::store::history::{self, MovementKind, Source};
-use crate::store::inbox::Notice;
-use crate::store::intents;
+use crate::store::inbox::{self, Notice};
+use crate::store::intents::{self, Intent};
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Namespace, Transaction};
-use crate::store::{Unit, agreements};
 
 /// A name in a report that no transaction of the connection has yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl Engine {
             let known = self.called(tenant, id, report).await?;
             let about = known.iter().find(|t| report.kind == ReportKind::Of(t.kind));
             let old = about.is_some_and(|t| {
-                let step = step(&view(t, adapter), &news.clone().reported(report).learned);
+                let step = step(&view(t, adapter, &news.source), &news.clone().reported(report).learned);
                 let watched = step.watch && t.look_at.is_some();
                 step.state.is_none() && step.confirmed.is_none() && (step.alert.is_none() || watched)
             });
@@ -129,12 +131,16 @@ impl Engine {
             }
             ReportKind::Chargeback | ReportKind::ChargebackReversed | ReportKind::Dispute { .. } => {
                 if let Some(t) = found.iter().find(|t| matches!(t.kind, Kind::Charge | Kind::Capture)) {
+                    if self.comes_too_early(t, report).await? {
+                        return Ok(names(report));
+                    }
                     self.hear_of_chargeback(t, report, &news).await?;
                     return Ok(Vec::new());
                 }
             }
             ReportKind::MeansRevoked => {
-                if let Some(t) = found.first() {
+                // What is to be revoked is not stored before the transaction that stores it has ended.
+                if let Some(t) = found.first().filter(|t| !t.state.is_open()) {
                     self.revoke_means(t, &news).await?;
                     return Ok(Vec::new());
                 }
@@ -184,7 +190,24 @@ impl Engine {
         Ok(Vec::new())
     }
 
-    async fn hear_of_chargeback(&self, t: &Transaction, report: &Report, news: &News) -> Result<(), FlowError> {
+    /// A chargeback is said to be taken back of which we have not heard: it waits for that.
+    async fn comes_too_early(&self, t: &Transaction, report: &Report) -> Result<bool, FlowError> {
+        let amount = report.amount.unwrap_or(t.taken());
+        if report.kind != ReportKind::ChargebackReversed || t.counters.charged_back >= amount.minor {
+            return Ok(false);
+        }
+        let told = self.movement(t, MovementKind::ChargebackReversed, amount, report, self.clock.now()).movement;
+        let booked = self.store.movements(t.tenant_id, t.id).await?;
+        // Told once more, it is booked already.
+        Ok(!booked.iter().any(|booked| booked.kind == MovementKind::ChargebackReversed && booked.movement == told))
+    }
+
+    pub(super) async fn hear_of_chargeback(
+        &self,
+        t: &Transaction,
+        report: &Report,
+        news: &News,
+    ) -> Result<(), FlowError> {
         match report.kind {
             ReportKind::ChargebackReversed => {
                 self.book_outside(t, MovementKind::ChargebackReversed, report, news).await
@@ -198,14 +221,14 @@ impl Engine {
 
     /// Books money that moved without an instruction of ours. It has happened, so nothing refuses it; the same movement
     /// told twice is booked once.
-    async fn book_outside(
+    pub(super) async fn book_outside(
         &self,
         t: &Transaction,
         kind: MovementKind,
         report: &Report,
         news: &News,
     ) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let amount = report.amount.unwrap_or(t.taken());
         let mut unit = Unit::new("book_outside");
@@ -226,10 +249,18 @@ impl Engine {
             MovementKind::Returned => (EventType::Returned, true),
             MovementKind::Paid | MovementKind::PaidOut => (EventType::Captured, false),
         };
+        if kind == MovementKind::ChargedBack {
+            // That it was taken back again may have been told first.
+            inbox::unpark(&mut unit, t.tenant_id, t.connection_id, Namespace::Ours, &t.ours.0, now);
+        }
+        if t.state.is_open() {
+            // Money does not go back that has not come.
+            transactions::look_now(&mut unit, t.tenant_id, t.connection_id, Namespace::Ours, &t.ours.0, now);
+        }
         let alert = excess.then_some(Alert::OutsideExceeds);
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, alert, now));
         self.raise(&mut unit, t, alert, now);
-        intents::touch(&mut unit, t.tenant_id, t.intent_id, now);
+        intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         self.tell(&mut unit, &intent, Some(t), event, report.occurred_at);
         match self.store.run(unit).await? {
             Ok(()) => {
@@ -241,21 +272,66 @@ impl Engine {
         Ok(())
     }
 
-    async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
-        let now = self.clock.now();
-        let mut unit = Unit::new("revoke_means");
-        if let Some(agreement) = intent.agreement_id {
-            agreements::revoke(&mut unit, t.tenant_id, agreement, now);
+    /// The intent in which a caller sees the money of a transaction: the payment that has booked it, else its own.
+    async fn shown_as(&self, t: &Transaction) -> Result<Intent, FlowError> {
+        let booked = t.kind == Kind::Charge && t.counters.captured > 0;
+        let booking = if booked { self.store.booking_at(t.tenant_id, t.id).await? } else { None };
+        match booking {
+            Some(Booking { intent_id, .. }) => {
+                let payment = self.store.intent(t.tenant_id, intent_id).await?;
+                payment.ok_or_else(|| FlowError::missing("intent", intent_id))
+            }
+            None => self.intent_of(t).await,
         }
-        history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, None, now));
-        self.tell(&mut unit, &intent, Some(t), EventType::MeansRevoked, None);
-        self.run_and_nudge(unit).await
+    }
+
+    /// The means that a transaction stored, or was made with, can no longer be charged. Told as news of the intent that
+    /// stored them, once; news of means that others have replaced is kept and changes nothing.
+    pub(super) async fn revoke_means(&self, t: &Transaction, news: &News) -> Result<(), FlowError> {
+        let intent = self.intent_of(t).await?;
+        for _ in 0..RACES_MAX {
+            let agreement = match intent.agreement_id {
+                Some(id) => self.store.agreement_by_id(t.tenant_id, id).await?,
+                None => None,
+            };
+            let now = self.clock.now();
+            let stored_some = t.kind != Kind::Charge && !intent.details.use_stored_means;
+            let active = agreement.filter(|agreement| {
+                let these = !stored_some || agreement.stored_by.is_none_or(|by| by == intent.id);
+                agreement.state == AgreementState::Active && these
+            });
+            let mut unit = Unit::new("revoke_means");
+            let Some(agreement) = active else {
+                history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Ignored, None, now));
+                return self.run_and_nudge(unit).await;
+            };
+            let storing = match agreement.stored_by.filter(|by| *by != intent.id) {
+                Some(by) => self.store.intent(t.tenant_id, by).await?,
+                None => None,
+            };
+            let (told, of) = match &storing {
+                Some(storing) => (storing, None),
+                None => (&intent, Some(t)),
+            };
+            agreements::revoke(&mut unit, &agreement, now);
+            history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, None, now));
+            intents::touch(&mut unit, told.tenant_id, told.id, now);
+            self.tell(&mut unit, told, of, EventType::MeansRevoked, news.learned.occurred_at());
+            match self.store.run(unit).await? {
+                Ok(()) => {
+                    tracing::info!(transaction = %t.id, agreement = %agreement.id, "means revoked");
+                    self.nudges.dispatcher.notify_one();
+                    return Ok(());
+                }
+                Err(refusal) => tracing::debug!(transaction = %t.id, ?refusal, "the agreement has changed"),
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a fact that changes nothing, and tells of it.
     async fn note(&self, t: &Transaction, event: EventType, news: &News) -> Result<(), FlowError> {
-        let intent = self.intent_of(t).await?;
+        let intent = self.shown_as(t).await?;
         let now = self.clock.now();
         let mut unit = Unit::new("note");
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, Some(Alert::NeedsPerson), now));
@@ -266,7 +342,7 @@ impl Engine {
 }
 
 /// The names a report gives the transaction it is about.
-fn names(report: &Report) -> Vec<Unmatched> {
+pub(super) fn names(report: &Report) -> Vec<Unmatched> {
     let references = &report.references;
     [
         (Namespace::Ours, references.ours.as_ref().map(|ours| ours.0.clone())),

@@ -2,21 +2,25 @@
 //! fact, a state, counted money, an intent's state and events, all in one unit of work.
 //!
 //! - [`hear`] – which transaction a report is about, and money that moved without an instruction of ours.
+//! - [`person`] – what an operator says instead of the PSP, and which transaction an operator says a notice is about.
 //! - `record` – the rows that say what happened.
 
 pub mod hear;
+pub mod person;
 mod record;
 
+use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
 use uuid::Uuid;
 
+use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
-use super::limits::{RACES_MAX, SUBMIT_RETRY_MAX, SUBMIT_RETRY_PAUSE};
+use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
-use crate::core::intent::{self, ClosedBy, IntentState, LatePolicy};
+use crate::core::intent::{self, ClosedBy, IntentKind, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Step, step};
 use crate::core::transaction::{State, View};
@@ -39,6 +43,8 @@ pub struct News {
     pub absences: Option<i32>,
     /// What an end of the transaction means for its intent, where that is our clock's doing and not the payer's.
     pub closes_as: Option<ClosedBy>,
+    /// The operator who says that it is about this transaction, and why.
+    pub matched_by: Option<String>,
 }
 
 impl News {
@@ -51,6 +57,7 @@ impl News {
             exchanges: Vec::new(),
             absences: None,
             closes_as: None,
+            matched_by: None,
         }
     }
 
@@ -78,14 +85,19 @@ impl Engine {
         let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
             let Known { t: before, intent, .. } = &known;
+            let heard_at = self.clock.now();
             let rest = self.rest_of(before, &news, adapter).await?;
-            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, adapter)?;
+            let undone = self.undone_by(before, intent).await?;
+            let Applied { unit, after, step, children } = self.applied(before, intent, &news, rest, undone, adapter)?;
             match self.store.run(unit).await? {
                 Ok(()) => {
                     self.log(before, &after, &step, &news);
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
+                    }
+                    if let Err(error) = self.account_heard(&known, &after, heard_at).await {
+                        tracing::error!(transaction = %after.id, %error, "not counted for or against its account");
                     }
                     return Ok(Some(Transaction { version: before.version + 1, ..after }));
                 }
@@ -103,20 +115,31 @@ impl Engine {
         intent: &Intent,
         news: &News,
         rest: Option<Rest>,
+        undone: Option<Transaction>,
         adapter: &dyn Adapter,
     ) -> Result<Applied, FlowError> {
         let now = self.clock.now();
-        let step = step(&view(before, adapter), &news.learned);
-        let after = self.after(before, &step, news, adapter, now);
+        let by_person = matches!(news.source, Source::Operator { .. });
+        let mut step = step(&view(before, adapter, &news.source), &news.learned);
+        if by_person {
+            // A person knows what they say. Only money that came too late still wants a decision.
+            step.alert = step.alert.filter(|alert| *alert == Alert::LateMoney);
+        }
+        let after = self.after(before, intent, &step, news, adapter, now);
         let mut unit = Unit::new("apply");
         let mut children = Vec::new();
+        if by_person {
+            history::settle_alerts(&mut unit, before.tenant_id, before.id, now);
+        } else if before.state == State::Unknown && after.state != State::Unknown {
+            history::settle_alerts_of(&mut unit, before.tenant_id, before.id, Alert::NeedsPerson, now);
+        }
         transactions::advance(&mut unit, before, &after, now);
         history::add_fact(&mut unit, self.fact(before, after.state, news, step.standing, step.alert, now));
         for exchange in &news.exchanges {
             history::add_exchange(&mut unit, exchange.clone());
         }
+        let change = Change { before, after: &after, intent, undone: undone.as_ref(), news, adapter, now };
         if step.state.is_some() && after.state != before.state {
-            let change = Change { before, after: &after, intent, news, adapter, now };
             children = self.changed(&mut unit, &change, rest)?;
         } else if after.confirmed != before.confirmed || after.next != before.next {
             intents::touch(&mut unit, intent.tenant_id, intent.id, now);
@@ -124,12 +147,16 @@ impl Engine {
         if let Some((agreement, means)) = intent.agreement_id.zip(news.report.as_ref().and_then(|r| r.means.as_ref())) {
             // Only means of something that came good may be charged later; and an old notice told again does not take
             // the place of newer means.
-            if step.state.is_some() && after.state.is_good(after.kind) {
+            if step.state.is_some() && after.state.is_good(after.kind) && !intent.details.use_stored_means {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        // Of money that is watched already nobody need be told with every look.
-        self.raise(&mut unit, before, step.alert.filter(|_| !(step.watch && before.look_at.is_some())), now);
+        // The second card of one checkout is no late money, and nobody need look at it; nor at each look at late money that
+        // is watched already.
+        let reopened = intent.state == IntentState::Refused && Self::intent_news(&change).same_session;
+        let watched = step.watch && before.look_at.is_some();
+        let alert = step.alert.filter(|alert| !((reopened || watched) && *alert == Alert::LateMoney));
+        self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
         {
@@ -143,12 +170,15 @@ impl Engine {
     /// What a change of state brings with it: money counted, the intent moved, events, and the rest of a partial capture
     /// released.
     fn changed(&self, unit: &mut Unit, change: &Change<'_>, rest: Option<Rest>) -> Result<Vec<Uuid>, FlowError> {
-        let Change { before, after, intent, news, now, .. } = *change;
+        let Change { before, after, intent, undone, news, now, .. } = *change;
         let mut children = Vec::new();
         let occurred_at = news.learned.occurred_at();
-        let learned =
-            intent::learn(intent.kind, intent.state, Self::intent_news(before, after, intent), LatePolicy::GiveBack);
-        let to = learned.state.map(|to| match (to, news.closes_as) {
+        let policy = LatePolicy::of(&intent.contract);
+        let learned = intent::learn(intent.kind, intent.state, Self::intent_news(change), policy);
+        // Collected money that goes back after its time was not cancelled by anybody.
+        let lapsed = undone.and_then(|main| main.valid_until).is_some_and(|until| until <= before.created_at);
+        let closes_as = news.closes_as.or(lapsed.then_some(ClosedBy::Expired));
+        let to = learned.state.map(|to| match (to, closes_as) {
             (IntentState::Closed(_), Some(by)) => IntentState::Closed(by),
             (to, _) => to,
         });
@@ -179,6 +209,12 @@ impl Engine {
             if let Some((parent, counter)) = before.parent_id.zip(Verb::of(before.kind)) {
                 transactions::free(unit, before.tenant_id, parent, counter, before.amount.minor);
             }
+            // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
+            let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
+            let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
+            if ours && (late || before.kind == Kind::Refund) {
+                self.raise(unit, after, Some(Alert::GiveBackFailed), now);
+            }
         }
         if to.is_none() {
             intents::touch(unit, intent.tenant_id, intent.id, now);
@@ -187,12 +223,26 @@ impl Engine {
         if let Some(above) = intent.parent_id {
             intents::touch(unit, intent.tenant_id, above, now);
         }
-        if before.kind == Kind::Preauth && after.state == State::Authorised {
+        if before.parent_id.is_none() && after.valid_until.is_some() && after.state.is_good(after.kind) {
             intents::set_expiry(unit, intent.tenant_id, intent.id, after.valid_until);
         } else if before.parent_id.is_none() && !after.state.is_open() && intent.expires_at.is_some() {
             intents::set_expiry(unit, intent.tenant_id, intent.id, None);
         }
         Ok(children)
+    }
+
+    /// The transaction that one of ours takes back for the same intent.
+    async fn undone_by(&self, t: &Transaction, intent: &Intent) -> Result<Option<Transaction>, FlowError> {
+        match t.kind {
+            Kind::Release | Kind::Refund if intent.kind == IntentKind::Preauth => self.parent(t).await,
+            Kind::StoreMeans
+            | Kind::Preauth
+            | Kind::Capture
+            | Kind::Release
+            | Kind::Charge
+            | Kind::Payout
+            | Kind::Refund => Ok(None),
+        }
     }
 
     /// Counts the money of a transaction that has come good.
@@ -247,6 +297,8 @@ impl Engine {
             return Ok(None);
         }
         let child = self.new_transaction(intent, kind, Some(t), adapter.manifest().name, t.taken())?;
+        // Nobody waits for it, and it must not fail for an outage of an hour.
+        let child = self.scheduled(child, now);
         if let Some(counter) = Verb::of(kind) {
             transactions::reserve(unit, t, counter, child.amount.minor);
         }
@@ -255,10 +307,11 @@ impl Engine {
     }
 
     /// What the change of a transaction is to its intent.
-    fn intent_news(before: &Transaction, after: &Transaction, intent: &Intent) -> intent::News {
+    fn intent_news(change: &Change<'_>) -> intent::News {
+        let Change { before, after, intent, undone, .. } = *change;
         intent::News {
-            // A release of the whole is a cancel; the rest of a partial capture is less.
-            whole: after.amount == intent.amount,
+            // What takes back the whole is a cancel; the rest of a partial capture or booking is less.
+            whole: undone.is_some_and(|main| after.amount == main.taken()),
             // Only a payer's own session at the PSP goes on after a refusal.
             same_session: before.state.is_bad() && intent.details.page_token.is_some(),
             ..intent::News::of(after.kind, after.state)
@@ -269,6 +322,7 @@ impl Engine {
     fn after(
         &self,
         before: &Transaction,
+        intent: &Intent,
         step: &Step,
         news: &News,
         adapter: &dyn Adapter,
@@ -303,6 +357,9 @@ impl Engine {
         if t.state == State::Authorised && t.valid_until.is_none() {
             t.valid_until = Some(now.plus(adapter.manifest().preauth_valid_for));
         }
+        if t.state == State::Succeeded && before.state != State::Succeeded && is_collected(intent, &t) {
+            t.valid_until = Some(now.plus(COLLECTED_KEPT_FOR));
+        }
         t.look_at = self.next_look(before, &t, step, adapter, now);
         t
     }
@@ -320,6 +377,11 @@ impl Engine {
             return Some(now);
         }
         match after.state {
+            State::Created if after.not_before.is_some() => {
+                let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
+                let wait = schedule::SCHEDULED.next(passed, schedule::jitter(after.id.as_bytes()));
+                wait.map(|wait| now.plus(self.clock.wait(wait)))
+            }
             State::Created => {
                 // The attempts of the first seconds are its sender's; this is what comes after them.
                 let doubled = u32::try_from(after.attempts).unwrap_or(0).min(SUBMIT_DOUBLINGS);
@@ -355,6 +417,8 @@ struct Change<'a> {
     before: &'a Transaction,
     after: &'a Transaction,
     intent: &'a Intent,
+    /// What `before` takes back.
+    undone: Option<&'a Transaction>,
     news: &'a News,
     adapter: &'a dyn Adapter,
     now: Timestamp,
@@ -375,14 +439,20 @@ struct Applied {
     children: Vec<Uuid>,
 }
 
-pub(super) fn view(t: &Transaction, adapter: &dyn Adapter) -> View {
+pub(super) fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
     let capability = adapter.manifest().capability(t.kind, t.method, t.amount.currency);
+    let by_manifest = capability.map_or(AmountRule::Exact, |capability| capability.amount);
+    let amount_rule = match source {
+        // What an operator found out is booked as they say it; how much may be said is checked before.
+        Source::Operator { .. } => AmountRule::AsTold,
+        Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => by_manifest,
+    };
     View {
         kind: t.kind,
         state: t.state,
         asked: (t.kind != Kind::StoreMeans).then_some(t.amount),
         confirmed: t.confirmed,
-        amount_rule: capability.map_or(rialto_adapters::port::manifest::AmountRule::Exact, |c| c.amount),
+        amount_rule,
         state_at_psp: t.state_at_psp,
         ended_unknown: t.ended_unknown,
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,

@@ -1,6 +1,7 @@
 //! The rows that say what happened: facts, movements, alerts, events and exchanges.
 
-use rialto_adapters::port::{Money, Report, Timestamp, Verdict};
+use rialto_adapters::port::{Kind, Money, Report, Timestamp, Verdict};
+use uuid::Uuid;
 
 use super::{Engine, FlowError, News};
 use crate::core::alert::Alert;
@@ -23,17 +24,11 @@ impl Engine {
         report: &Report,
         now: Timestamp,
     ) -> BookedMovement {
-        // Where the PSP gives its flows no identity, the transaction and what happened to it are one.
         let told = report.movement.as_ref().map(|movement| movement.0.clone());
-        let reason = match &report.verdict {
-            Verdict::Declined(reason) => Some(*reason),
-            Verdict::Pending(_)
-            | Verdict::Authorised
-            | Verdict::Succeeded
-            | Verdict::Expired
-            | Verdict::Cancelled
-            | Verdict::Unrecognised(_) => None,
-        };
+        // A refund of somebody else's has at least its own id. Where the PSP gives its flows no identity at all, the
+        // transaction and what happened to it are one.
+        let foreign = kind == MovementKind::Refunded && t.kind != Kind::Refund;
+        let told = told.or_else(|| report.references.theirs.clone().filter(|_| foreign));
         BookedMovement {
             id: self.clock.new_id(),
             tenant_id: t.tenant_id,
@@ -43,7 +38,7 @@ impl Engine {
             kind,
             amount,
             fee_minor: report.fee.map_or(0, |fee| fee.minor),
-            reason,
+            reason: report.reason,
             psp_code: report.psp_code.clone(),
             psp_text: report.psp_text.clone(),
             occurred_at: report.occurred_at.unwrap_or(now),
@@ -63,7 +58,9 @@ impl Engine {
         let report = news.report.as_ref();
         let operator = match &news.source {
             Source::Operator { who, why } => Some(format!("{who}: {why}")),
-            Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => {
+                news.matched_by.clone()
+            }
         };
         let notice_id = match &news.source {
             Source::Notice(id) => Some(*id),
@@ -79,7 +76,7 @@ impl Engine {
             state_before: before.state.name().to_owned(),
             state_after: after.name().to_owned(),
             reason: after.reason().map(str::to_owned),
-            amount: report.and_then(|report| report.amount),
+            amount: report.and_then(|report| report.amount).or(said_by_person(news)),
             movement: report.and_then(|report| report.movement.as_ref()).map(|movement| movement.0.clone()),
             psp_code: report.and_then(|report| report.psp_code.clone()),
             psp_text: report.and_then(|report| report.psp_text.clone()),
@@ -91,7 +88,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
+    pub(in crate::flow) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
         let Some(alert) = alert else { return };
         tracing::warn!(tenant = %t.tenant_id, transaction = %t.id, alert = alert.as_str(), "{}", alert.text());
         history::raise_alert(
@@ -140,12 +137,23 @@ impl Engine {
         purpose: &str,
         made: Vec<Exchange>,
     ) -> Vec<StoredExchange> {
+        self.exchanges_of((t.tenant_id, t.connection_id), Some(t.id), purpose, made)
+    }
+
+    /// Of a connection, whether or not they are about a transaction.
+    pub(in crate::flow) fn exchanges_of(
+        &self,
+        (tenant_id, connection_id): (Uuid, Uuid),
+        transaction_id: Option<Uuid>,
+        purpose: &str,
+        made: Vec<Exchange>,
+    ) -> Vec<StoredExchange> {
         made.into_iter()
             .map(|exchange| StoredExchange {
                 id: self.clock.new_id(),
-                tenant_id: t.tenant_id,
-                connection_id: t.connection_id,
-                transaction_id: Some(t.id),
+                tenant_id,
+                connection_id,
+                transaction_id,
                 purpose: purpose.to_owned(),
                 request: format!(
                     "{} {}\n{}\n\n{}",
@@ -228,8 +236,24 @@ fn snapshot(intent: &Intent, t: Option<&Transaction>) -> String {
     .to_string()
 }
 
+/// A person brings no report, and may name an amount all the same.
+fn said_by_person(news: &News) -> Option<Money> {
+    match (&news.source, &news.learned) {
+        (Source::Operator { .. }, Learned::Said { amount, .. }) => *amount,
+        (
+            Source::Operator { .. }
+            | Source::Answer
+            | Source::Lookup
+            | Source::Feed
+            | Source::Notice(_)
+            | Source::Ourselves,
+            _,
+        ) => None,
+    }
+}
+
 /// What was learned, in a word or two, for the history and the log.
-fn said(learned: &Learned, report: Option<&Report>) -> String {
+pub(in crate::flow) fn said(learned: &Learned, report: Option<&Report>) -> String {
     let kind = report.map_or(String::new(), |report| format!("{} ", report.kind.as_str()));
     let word = match learned {
         Learned::Said { verdict, .. } => match verdict {
@@ -247,6 +271,7 @@ fn said(learned: &Learned, report: Option<&Report>) -> String {
         Learned::AbsentNotYet => "not found".to_owned(),
         Learned::CannotAsk { .. } => "cannot be asked".to_owned(),
         Learned::NeverSent => "never sent".to_owned(),
+        Learned::Impossible(reason) => format!("cannot be sent ({})", reason.as_str()),
         Learned::IntentClosed => "intent closed".to_owned(),
     };
     format!("{kind}{word}")

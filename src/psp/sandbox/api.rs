@@ -3,7 +3,8 @@
 use rialto_adapters::port::{Fault, FaultCause, Method, Reply, Request, Secret};
 use rialto_adapters::sandbox::contract::{
     AccountReply, BASE_URL, CloseRequest, ErrorReply, FollowUpRequest, NOTIFY_SECRET_HEADER, PaymentRequest,
-    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, error, kind, method,
+    REFUSED_KEY_PREFIX, SCRIPTED_HEADER, Script, TransactionReply, TransactionsReply, UNREACHABLE_KEY_PREFIX, error,
+    kind, method,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,7 +39,7 @@ impl Call {
 
     fn script(&self) -> Option<Script> {
         match self {
-            Call::Payment(_, request) => Script::of(request.amount),
+            Call::Payment(_, request) => Script::of(request.expected_amount.unwrap_or(request.amount)),
             Call::FollowUp(_, request) => Script::of(request.amount),
             Call::Close(_) => None,
         }
@@ -46,9 +47,15 @@ impl Call {
 }
 
 pub async fn handle(psp: &SandboxPsp, request: &Request) -> Result<Reply, Fault> {
+    if bearer(request).is_some_and(|key| key.starts_with(UNREACHABLE_KEY_PREFIX)) {
+        return Err(Fault::not_sent(FaultCause::ConnectionRefused, "nobody answers for this API key"));
+    }
     let Some(key) = api_key(request) else {
         return Ok(refusal(401, error::UNAUTHORISED, "no such API key"));
     };
+    if key.starts_with(UNREACHABLE_KEY_PREFIX) {
+        return Err(Fault::not_sent(FaultCause::ConnectionRefused, "nobody listens for this API key"));
+    }
     let path = request.url.strip_prefix(BASE_URL).unwrap_or_default();
     let (path, query) = path.split_once('?').unwrap_or((path, ""));
     match (request.method, path) {
@@ -69,8 +76,12 @@ fn header<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
     request.headers.iter().find(|(have, _)| *have == name).map(|(_, value)| value.expose())
 }
 
+fn bearer(request: &Request) -> Option<&str> {
+    header(request, "authorization")?.strip_prefix("Bearer ")
+}
+
 fn api_key(request: &Request) -> Option<&str> {
-    let key = header(request, "authorization")?.strip_prefix("Bearer ")?;
+    let key = bearer(request)?;
     (!key.is_empty() && !key.starts_with(REFUSED_KEY_PREFIX)).then_some(key)
 }
 
@@ -120,7 +131,11 @@ async fn post(psp: &SandboxPsp, request: &Request, key: &str, call: Call) -> Res
             | Script::NoticeBeforeAnswer
             | Script::ForgedNoticeFirst
             | Script::VisibleToLookupOnly
+            | Script::PaidAfterExpiry
             | Script::Chargeback
+            | Script::MeansRevoked
+            | Script::ChargebackReversed
+            | Script::PortalRefund
             | Script::SlowAnswer,
         )
         | None => {}
@@ -159,7 +174,11 @@ async fn post(psp: &SandboxPsp, request: &Request, key: &str, call: Call) -> Res
             | Script::NoticesOutOfOrder
             | Script::ForgedNoticeFirst
             | Script::VisibleToLookupOnly
-            | Script::Chargeback,
+            | Script::PaidAfterExpiry
+            | Script::Chargeback
+            | Script::MeansRevoked
+            | Script::ChargebackReversed
+            | Script::PortalRefund,
         )
         | None => Ok(reply),
     }
@@ -169,7 +188,7 @@ fn lost(script: &str) -> Fault {
     Fault::unknown(FaultCause::ConnectionLost, script)
 }
 
-/// Everything under the reference, and the chargebacks against it.
+/// Everything under the reference, and what happened to it without a request.
 async fn lookup(psp: &SandboxPsp, key: &str, query: &str) -> Result<Reply, StoreError> {
     let pairs = url::form_urlencoded::parse(query.as_bytes());
     let reference = pairs.into_iter().find(|(name, _)| name == "reference").map(|(_, value)| value.into_owned());
@@ -182,9 +201,15 @@ async fn lookup(psp: &SandboxPsp, key: &str, query: &str) -> Result<Reply, Store
         return Ok(absent());
     }
     let followers = table::by_parent(psp.store(), &account, &reference).await?;
-    rows.extend(followers.into_iter().filter(|row| row.kind == kind::CHARGEBACK));
+    rows.extend(followers.into_iter().filter(from_outside));
     let transactions = rows.iter().map(|row| Ok(Stored::read(row)?.transaction)).collect::<Result<_, StoreError>>()?;
     Ok(json(200, &TransactionsReply { transactions }))
+}
+
+/// What happened to a transaction without a request. A refund with a reference is one of the caller's own.
+fn from_outside(row: &table::TransactionRow) -> bool {
+    [kind::CHARGEBACK, kind::CHARGEBACK_REVERSED, kind::MEANS_REVOKED].contains(&row.kind.as_str())
+        || (row.kind == kind::REFUND && row.reference.is_none())
 }
 
 /// Whoever calls, with the secret that notices about this call are to be signed with.

@@ -134,6 +134,12 @@ impl SandboxPsp {
         pump::charge_back(self, reference).await
     }
 
+    /// Refunds what is left of a charge or capture at the portal: a notice tells it. False where no succeeded charge or
+    /// capture has this reference.
+    pub async fn refund_outside(&self, reference: &str) -> Result<bool, StoreError> {
+        pump::refund_outside(self, reference).await
+    }
+
     /// Whether nothing is left to do or to tell.
     pub async fn is_idle(&self) -> Result<bool, StoreError> {
         Ok(table::next_due(&self.inner.store).await?.is_none())
@@ -142,8 +148,14 @@ impl SandboxPsp {
     /// An outside look at one page: its address ends with this. `None` where the payer is not asked any more.
     pub async fn session_of(&self, reference: &str) -> Result<Option<String>, StoreError> {
         let rows = table::everywhere(&self.inner.store, reference).await?;
-        let open = rows.into_iter().filter(|row| row.state == contract::state::PENDING);
-        Ok(open.filter_map(|row| row.session).next_back())
+        for row in rows.into_iter().rev() {
+            if let Some(session) = row.session.clone()
+                && (row.state == contract::state::PENDING || Stored::read(&row)?.another_card)
+            {
+                return Ok(Some(session));
+            }
+        }
+        Ok(None)
     }
 
     fn store(&self) -> &Store {

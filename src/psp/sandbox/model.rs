@@ -1,6 +1,6 @@
 //! The stored form of a transaction: what the PSP tells, and what it keeps to itself.
 
-use rialto_adapters::sandbox::contract::{Script, Transaction, kind, state};
+use rialto_adapters::sandbox::contract::{Script, Transaction, kind, stage, state};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -25,6 +25,15 @@ pub struct Stored {
     pub scripted: bool,
     #[serde(default)]
     pub expires_at: Option<i64>,
+    /// What is to be taken later, where this only stores means.
+    #[serde(default)]
+    pub expected: Option<i64>,
+    /// The token it was made with.
+    #[serde(default)]
+    pub token: Option<String>,
+    /// The card was declined, and the payer may still try another on the page.
+    #[serde(default)]
+    pub another_card: bool,
 }
 
 impl Stored {
@@ -60,7 +69,13 @@ impl Stored {
     }
 
     pub fn script(&self) -> Option<Script> {
-        if self.scripted { Script::of(self.transaction.amount) } else { None }
+        if self.scripted { Script::of(self.expected.unwrap_or(self.transaction.amount)) } else { None }
+    }
+
+    /// Whether the payer has something to do on the page.
+    pub fn awaits_payer(&self) -> bool {
+        let asked = self.is_pending() && self.transaction.stage.as_deref() == Some(stage::AWAITING_PAYER);
+        asked || self.another_card
     }
 
     pub fn is_pending(&self) -> bool {

@@ -5,7 +5,7 @@ use poem::http::{StatusCode, header};
 use poem::web::{Data, Path};
 use poem::{Endpoint, EndpointExt, Response, Route, get, handler};
 use rialto_adapters::port::{Currency, Money};
-use rialto_adapters::sandbox::contract::{Transaction, kind, reason, stage, state};
+use rialto_adapters::sandbox::contract::{Transaction, kind, reason, state};
 
 use super::SandboxPsp;
 use super::model::Stored;
@@ -47,6 +47,9 @@ pub fn routes(psp: SandboxPsp) -> impl Endpoint<Output = Response> {
 <p>{{ description }}</p>
 {%- endif %}
 {%- if open %}
+{%- if second %}
+<p role="status">The first card was declined. Try another one.</p>
+{%- endif %}
 <dl>
 <dt>Test card</dt><dd>4242 4242 4242 4242</dd>
 <dt>Expires</dt><dd>12/2034</dd>
@@ -57,6 +60,9 @@ pub fn routes(psp: SandboxPsp) -> impl Endpoint<Output = Response> {
 {%- endif %}
 <form method="post">
 <button class="button main" name="choice" value="approve">Approve</button>
+{%- if !second %}
+<button class="button" name="choice" value="decline_first">Decline this card, then try another</button>
+{%- endif %}
 <button class="button" name="choice" value="decline">Decline</button>
 <button class="button" name="choice" value="abort">Abort and go back</button>
 </form>
@@ -79,6 +85,8 @@ struct Page<'a> {
     description: &'a str,
     /// Whether there is something to choose; else the page tells the end.
     open: bool,
+    /// A first card has been declined.
+    second: bool,
     stores: bool,
     told: &'a str,
     back: Option<&'a str>,
@@ -99,6 +107,7 @@ async fn decide(Path(session): Path<String>, Data(psp): Data<&SandboxPsp>, body:
     let choice = url::form_urlencoded::parse(&form).find(|(name, _)| name == "choice");
     let choice = match choice.as_ref().map(|(_, value)| value.as_ref()) {
         Some("approve") => Choice::Approve,
+        Some("decline_first") => Choice::DeclineFirst,
         Some("decline") => Choice::Decline,
         Some("abort") => Choice::Abort,
         Some(_) | None => return show_again(psp, &session).await,
@@ -106,23 +115,29 @@ async fn decide(Path(session): Path<String>, Data(psp): Data<&SandboxPsp>, body:
     if session.len() != SESSION_LENGTH {
         return gone();
     }
-    let at_psp = psp.clone();
+    let (at_psp, here) = (psp.clone(), format!("{}/sandbox/pay/{session}", psp.inner.public_url));
     // In a task of its own: a browser that goes away does not break it off.
     let chosen = tokio::spawn(async move { verbs::choose(&at_psp, &session, choice).await }).await;
     match chosen {
+        // Read again by a GET, so that loading it anew presses nothing.
+        Ok(Ok(Some(stored))) if stored.awaits_payer() => see_other(&here),
         Ok(Ok(Some(stored))) => match back(&stored) {
-            Some(url) => Response::builder()
-                .status(StatusCode::SEE_OTHER)
-                .header(header::LOCATION, url)
-                .header(header::CACHE_CONTROL, "no-store")
-                .header(header::REFERRER_POLICY, "no-referrer")
-                .finish(),
+            Some(url) => see_other(url),
             None => page(&stored),
         },
         Ok(Ok(None)) => gone(),
         Ok(Err(why)) => failed(&why),
         Err(_) => failed(&StoreError::Busy),
     }
+}
+
+fn see_other(url: &str) -> Response {
+    Response::builder()
+        .status(StatusCode::SEE_OTHER)
+        .header(header::LOCATION, url)
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::REFERRER_POLICY, "no-referrer")
+        .finish()
 }
 
 async fn show_again(psp: &SandboxPsp, session: &str) -> Response {
@@ -148,7 +163,7 @@ fn back(stored: &Stored) -> Option<&str> {
 
 fn page(stored: &Stored) -> Response {
     let told = &stored.transaction;
-    let open = stored.is_pending() && told.stage.as_deref() == Some(stage::AWAITING_PAYER);
+    let open = stored.awaits_payer();
     let (tone, title, end) = if open { (Tone::Plain, asked(&told.kind), "") } else { ended(told) };
     let amount = Currency::parse(&told.currency).filter(|_| told.kind != kind::MEANS);
     let amount = amount.map(|currency| Money::new(told.amount, currency).to_string());
@@ -159,6 +174,7 @@ fn page(stored: &Stored) -> Response {
         amount,
         description: &stored.description,
         open,
+        second: stored.another_card,
         stores: stored.store_means && told.kind != kind::MEANS,
         told: end,
         back: back(stored),
@@ -197,6 +213,7 @@ fn message(status: StatusCode, title: &str, told: &str) -> Response {
         amount: None,
         description: "",
         open: false,
+        second: false,
         stores: false,
         told,
         back: None,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use rialto_adapters::port::{Duration, Secret};
-use rialto_adapters::sandbox::contract::{Transaction, kind, notice_type, reason, stage, state};
+use rialto_adapters::sandbox::contract::{Transaction, kind, notice_type, reason, state};
 use rialto_adapters::sandbox::notice::SIGNATURE;
 use tokio::task::JoinSet;
 
@@ -11,7 +11,7 @@ use super::SandboxPsp;
 use super::model::Stored;
 use super::settle::{self, Action};
 use crate::store::sandbox_psp::{self as table, JobRow, TransactionRow};
-use crate::store::{StoreError, Unit};
+use crate::store::{Refusal, StoreError, Unit};
 
 /// Jobs read at once.
 const BATCH_MAX: u64 = 64;
@@ -94,7 +94,10 @@ async fn claim_and_do(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> 
             done(psp, job).await
         }
         Some(Action::Settle) => settle(psp, job).await,
-        Some(Action::ChargeBack) => charge_back_one(psp, job).await,
+        Some(action @ (Action::ChargeBack | Action::ChargeBackInError)) => charge_back_one(psp, job, action).await,
+        Some(Action::GiveBack) => give_back(psp, job).await,
+        Some(Action::PortalRefund) => refund_at_the_portal(psp, job).await,
+        Some(Action::Revoke) => revoke(psp, job).await,
         Some(Action::Expire) => expire(psp, job).await,
         None => Err(StoreError::Corrupt(format!("no such job: {}", job.action))),
     }
@@ -172,7 +175,7 @@ async fn settle(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
 
 async fn expire(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
     let Some((row, mut stored)) = load(psp, job).await? else { return done(psp, job).await };
-    if !stored.is_pending() || stored.transaction.stage.as_deref() != Some(stage::AWAITING_PAYER) {
+    if !stored.is_pending() || !stored.awaits_payer() {
         return done(psp, job).await;
     }
     let mut unit = Unit::new("sandbox expire");
@@ -183,51 +186,162 @@ async fn expire(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
     change(psp, job, unit, &stored.over(&row)).await
 }
 
-async fn charge_back_one(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
-    let Some((row, charged)) = load(psp, job).await? else { return done(psp, job).await };
-    let taken_back = Stored {
+/// What happens to a transaction without a request.
+struct Outside {
+    prefix: &'static str,
+    kind: &'static str,
+    notice_type: &'static str,
+    /// In minor units.
+    amount: i64,
+    fee: Option<i64>,
+    reason: Option<&'static str>,
+    message: &'static str,
+}
+
+/// The transaction of its own that it is; of the job, so that a job done twice makes one.
+fn from_outside(psp: &SandboxPsp, job: &JobRow, row: &TransactionRow, of: Stored, what: &Outside) -> Stored {
+    Stored {
         transaction: Transaction {
-            // Of the job, so that a job done twice makes one chargeback.
-            id: format!("cbk_{}", job.id),
+            id: format!("{}_{}", what.prefix, job.id),
             parent_id: Some(row.id.clone()),
             parent_reference: row.reference.clone(),
-            kind: kind::CHARGEBACK.to_owned(),
+            kind: what.kind.to_owned(),
             state: state::SUCCEEDED.to_owned(),
-            reason: Some(reason::INSUFFICIENT_BALANCE.to_owned()),
-            message: Some("taken back by the payer's bank".to_owned()),
-            amount: row.amount_minor,
-            currency: charged.transaction.currency.clone(),
-            fee: Some(CHARGEBACK_FEE_MINOR),
-            movement_id: Some(format!("mov_{}", job.id)),
+            reason: what.reason.map(str::to_owned),
+            message: Some(what.message.to_owned()),
+            amount: what.amount,
+            currency: of.transaction.currency.clone(),
+            fee: what.fee,
+            movement_id: (what.amount > 0).then(|| format!("mov_{}", job.id)),
             occurred_at: psp.clock().now().0,
             ..Transaction::default()
         },
         store_means: false,
         expires_at: None,
-        ..charged
-    };
-    let mut unit = Unit::new("sandbox chargeback");
-    table::insert(&mut unit, &taken_back.row(&row.account, None));
-    let body = settle::notice(psp, &taken_back.transaction, notice_type::CHARGEBACK);
-    let notice = settle::job(psp, &row.account, &taken_back.transaction.id, Action::Notice, body, Duration::ZERO);
+        expected: None,
+        token: None,
+        another_card: false,
+        ..of
+    }
+}
+
+/// Books it and tells it, with the end of its job. A refusal of what is in the unit already is for the caller.
+async fn happen(
+    psp: &SandboxPsp,
+    job: &JobRow,
+    account: &str,
+    stored: &Stored,
+    what: &Outside,
+    mut unit: Unit,
+) -> Result<Result<(), Refusal>, StoreError> {
+    table::insert(&mut unit, &stored.row(account, None));
+    let body = settle::notice(psp, &stored.transaction, what.notice_type);
+    let notice = settle::job(psp, account, &stored.transaction.id, Action::Notice, body, Duration::ZERO);
     table::insert_job(&mut unit, &notice);
     table::delete_job(&mut unit, &job.id);
-    match psp.store().run(unit).await? {
-        Ok(()) => {
-            psp.inner.added.notify_one();
-            Ok(())
-        }
+    let done = psp.store().run(unit).await?;
+    psp.inner.added.notify_one();
+    Ok(done)
+}
+
+async fn charge_back_one(psp: &SandboxPsp, job: &JobRow, action: Action) -> Result<(), StoreError> {
+    let Some((row, charged)) = load(psp, job).await? else { return done(psp, job).await };
+    let what = Outside {
+        prefix: "cbk",
+        kind: kind::CHARGEBACK,
+        notice_type: notice_type::CHARGEBACK,
+        amount: row.amount_minor,
+        fee: Some(CHARGEBACK_FEE_MINOR),
+        reason: Some(reason::INSUFFICIENT_BALANCE),
+        message: "taken back by the payer's bank",
+    };
+    let taken_back = from_outside(psp, job, &row, charged, &what);
+    let mut unit = Unit::new("sandbox chargeback");
+    if action == Action::ChargeBackInError {
+        let again = settle::job(psp, &row.account, &row.id, Action::GiveBack, String::new(), settle::LATER);
+        table::insert_job(&mut unit, &again);
+    }
+    match happen(psp, job, &row.account, &taken_back, &what, unit).await? {
+        Ok(()) => Ok(()),
         // It is there already.
         Err(_) => done(psp, job).await,
     }
 }
 
-pub async fn charge_back(psp: &SandboxPsp, reference: &str) -> Result<bool, StoreError> {
+async fn give_back(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
+    let Some((row, charged)) = load(psp, job).await? else { return done(psp, job).await };
+    let what = Outside {
+        prefix: "cbr",
+        kind: kind::CHARGEBACK_REVERSED,
+        notice_type: notice_type::CHARGEBACK_REVERSED,
+        amount: row.amount_minor,
+        fee: None,
+        reason: None,
+        message: "given back by the payer's bank",
+    };
+    let given_back = from_outside(psp, job, &row, charged, &what);
+    match happen(psp, job, &row.account, &given_back, &what, Unit::new("sandbox chargeback reversed")).await? {
+        Ok(()) => Ok(()),
+        Err(_) => done(psp, job).await,
+    }
+}
+
+async fn refund_at_the_portal(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
+    let Some((row, charged)) = load(psp, job).await? else { return done(psp, job).await };
+    let left = row.amount_minor - row.used_minor;
+    if left <= 0 {
+        return done(psp, job).await;
+    }
+    let what = Outside {
+        prefix: "ref",
+        kind: kind::REFUND,
+        notice_type: notice_type::TRANSACTION,
+        amount: left,
+        fee: None,
+        reason: None,
+        message: "refunded at the portal",
+    };
+    let refunded = from_outside(psp, job, &row, charged, &what);
+    let mut unit = Unit::new("sandbox portal refund");
+    table::take(&mut unit, &row.id, left);
+    match happen(psp, job, &row.account, &refunded, &what, unit).await? {
+        Ok(()) => Ok(()),
+        // Somebody refunds at this moment: the job looks again at what is left then.
+        Err(Refusal::Short) => Ok(()),
+        Err(_) => done(psp, job).await,
+    }
+}
+
+/// Revokes means; told as news of the transaction that stored them.
+async fn revoke(psp: &SandboxPsp, job: &JobRow) -> Result<(), StoreError> {
+    let Some(means) = table::means(psp.store(), &job.account, &job.body).await? else { return done(psp, job).await };
+    let by = means.stored_by.as_deref().unwrap_or(&job.transaction_id);
+    let Some(row) = table::by_id(psp.store(), &job.account, by).await? else { return done(psp, job).await };
+    let what = Outside {
+        prefix: "rvk",
+        kind: kind::MEANS_REVOKED,
+        notice_type: notice_type::MEANS_REVOKED,
+        amount: 0,
+        fee: None,
+        reason: None,
+        message: "revoked by the payer",
+    };
+    let revoked = from_outside(psp, job, &row, Stored::read(&row)?, &what);
+    let mut unit = Unit::new("sandbox means revoked");
+    table::revoke_means(&mut unit, &means, psp.clock().now());
+    match happen(psp, job, &row.account, &revoked, &what, unit).await? {
+        Ok(()) => Ok(()),
+        Err(_) => done(psp, job).await,
+    }
+}
+
+/// Asks for a job against the succeeded charge or capture under a reference; false where there is none.
+async fn against_charge(psp: &SandboxPsp, reference: &str, action: Action) -> Result<bool, StoreError> {
     let rows = table::everywhere(psp.store(), reference).await?;
     for row in &rows {
         if settle::can_be_charged_back(&Stored::read(row)?.transaction) {
-            let mut unit = Unit::new("sandbox chargeback asked");
-            let job = settle::job(psp, &row.account, &row.id, Action::ChargeBack, String::new(), Duration::ZERO);
+            let mut unit = Unit::new("sandbox job asked");
+            let job = settle::job(psp, &row.account, &row.id, action, String::new(), Duration::ZERO);
             table::insert_job(&mut unit, &job);
             let asked = psp.store().run(unit).await?.is_ok();
             psp.inner.added.notify_one();
@@ -235,4 +349,12 @@ pub async fn charge_back(psp: &SandboxPsp, reference: &str) -> Result<bool, Stor
         }
     }
     Ok(false)
+}
+
+pub async fn charge_back(psp: &SandboxPsp, reference: &str) -> Result<bool, StoreError> {
+    against_charge(psp, reference, Action::ChargeBack).await
+}
+
+pub async fn refund_outside(psp: &SandboxPsp, reference: &str) -> Result<bool, StoreError> {
+    against_charge(psp, reference, Action::PortalRefund).await
 }

@@ -1,16 +1,23 @@
 //! How a transaction ends, and what is told about it.
 
-use rialto_adapters::port::Duration;
+use rialto_adapters::port::{Duration, Timestamp};
 use rialto_adapters::sandbox::contract::{
     Notice, Script, Transaction, kind, method, notice_type, reason, stage, state,
 };
+
+use time::OffsetDateTime;
+use time::format_description::FormatItem;
+use time::macros::format_description;
 
 use super::SandboxPsp;
 use super::model::Stored;
 use crate::store::Unit;
 use crate::store::sandbox_psp::{self as table, JobRow};
 
-/// How long a direct debit, or script 31, stays pending; how long after success script 41 charges back.
+const DAY: &[FormatItem] = format_description!("[year]-[month]-[day]");
+
+/// How long a direct debit, or script 31, stays pending; how long after success what comes from
+/// outside (scripts 41 to 44) comes.
 pub const LATER: Duration = Duration::from_secs(2);
 /// Between notices whose order matters.
 const APART: Duration = Duration::from_millis(200);
@@ -29,12 +36,30 @@ pub enum Action {
     /// Ends a pending transaction well.
     Settle,
     ChargeBack,
+    /// The same; the chargeback is taken back later.
+    ChargeBackInError,
+    /// Takes the chargeback back whose job this is.
+    GiveBack,
+    /// Refunds what is left, as somebody would at the portal.
+    PortalRefund,
+    /// Revokes the means under the token in the job's body.
+    Revoke,
     /// The payer has not come in time.
     Expire,
 }
 
 impl Action {
-    const ALL: [Action; 5] = [Action::Notice, Action::Forged, Action::Settle, Action::ChargeBack, Action::Expire];
+    const ALL: [Action; 9] = [
+        Action::Notice,
+        Action::Forged,
+        Action::Settle,
+        Action::ChargeBack,
+        Action::ChargeBackInError,
+        Action::GiveBack,
+        Action::PortalRefund,
+        Action::Revoke,
+        Action::Expire,
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
@@ -42,6 +67,10 @@ impl Action {
             Action::Forged => "forged",
             Action::Settle => "settle",
             Action::ChargeBack => "charge_back",
+            Action::ChargeBackInError => "charge_back_in_error",
+            Action::GiveBack => "give_back",
+            Action::PortalRefund => "portal_refund",
+            Action::Revoke => "revoke",
             Action::Expire => "expire",
         }
     }
@@ -76,7 +105,11 @@ pub fn ending(stored: &Stored) -> Ending {
             | Script::SlowAbsentInBetween
             | Script::NoticeFiveTimes
             | Script::ForgedNoticeFirst
+            | Script::PaidAfterExpiry
             | Script::Chargeback
+            | Script::MeansRevoked
+            | Script::ChargebackReversed
+            | Script::PortalRefund
             | Script::SlowAnswer,
         )
         | None => match stored.transaction.kind == kind::CHARGE && stored.method == method::DIRECT_DEBIT {
@@ -92,6 +125,9 @@ pub fn succeed(psp: &SandboxPsp, stored: &mut Stored) {
     stored.transaction.state = stored.good_state().to_owned();
     stored.transaction.stage = None;
     stored.transaction.redirect_url = None;
+    // What was said of a card that was declined before is not said of this one.
+    stored.transaction.reason = None;
+    stored.transaction.message = None;
     stored.transaction.occurred_at = now.0;
     if stored.transaction.kind != kind::MEANS {
         stored.transaction.movement_id = Some(psp.new_id("mov"));
@@ -160,12 +196,23 @@ pub fn after_success(psp: &SandboxPsp, account: &str, stored: &Stored, unseen: b
             tell(Action::Notice, &notice, APART);
         }
         Some(Script::VisibleToLookupOnly) => {}
-        Some(Script::Chargeback) => {
+        Some(
+            script @ (Script::Chargeback | Script::ChargebackReversed | Script::PortalRefund | Script::MeansRevoked),
+        ) => {
             if unseen {
                 tell(Action::Notice, &notice, Duration::ZERO);
             }
-            if can_be_charged_back(&stored.transaction) {
-                tell(Action::ChargeBack, "", LATER);
+            match script {
+                Script::MeansRevoked => {
+                    let stored_now = stored.transaction.means.as_ref().map(|means| &means.token);
+                    if let Some(token) = stored_now.or(stored.token.as_ref()) {
+                        tell(Action::Revoke, token, LATER);
+                    }
+                }
+                _ if !can_be_charged_back(&stored.transaction) => {}
+                Script::ChargebackReversed => tell(Action::ChargeBackInError, "", LATER),
+                Script::PortalRefund => tell(Action::PortalRefund, "", LATER),
+                _ => tell(Action::ChargeBack, "", LATER),
             }
         }
         Some(
@@ -179,6 +226,7 @@ pub fn after_success(psp: &SandboxPsp, account: &str, stored: &Stored, unseen: b
             | Script::SlowAbsentInBetween
             | Script::PendingThenNotice
             | Script::NoticeBeforeAnswer
+            | Script::PaidAfterExpiry
             | Script::SlowAnswer,
         )
         | None => {
@@ -191,6 +239,12 @@ pub fn after_success(psp: &SandboxPsp, account: &str, stored: &Stored, unseen: b
         table::insert_job(unit, job);
     }
     first
+}
+
+/// UTC, `2024-06-18`.
+pub fn day(at: Timestamp) -> String {
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000);
+    at.ok().and_then(|at| at.format(&DAY).ok()).unwrap_or_default()
 }
 
 pub fn can_be_charged_back(transaction: &Transaction) -> bool {

@@ -8,8 +8,8 @@ use rialto_adapters::port::manifest::MethodName;
 use rialto_adapters::port::wire::Deadlines;
 use rialto_adapters::port::{
     Adapter, Capture, Charge, Close, Context, Currency, Duration, Instruction, Kind, Lookup, Means, Money,
-    NoticeSecrets, OurReference, Outcome, Parent, Payer, Preauth, RawNotice, Read, Reason, References, Refund, Release,
-    Report, ReportKind, Secret, Settings, StoreMeans, Verdict, Verification,
+    NoticeSecrets, OurReference, Outcome, Parent, Payer, Preauth, Probe, RawNotice, Read, Reason, References, Refund,
+    Release, Report, ReportKind, Secret, Settings, StoreMeans, Verdict, Verification,
 };
 use rialto_adapters::sandbox::contract::{self, Script};
 use rialto_adapters::sandbox::{MANIFEST, Sandbox};
@@ -204,7 +204,11 @@ fn words(told: &[Option<Report>]) -> String {
     let word = |report: &Option<Report>| match report {
         None => "forged".to_owned(),
         Some(report) => match (&report.kind, &report.verdict) {
-            (ReportKind::Chargeback, _) => "chargeback".to_owned(),
+            (ReportKind::Of(Kind::Refund), _) if report.references.ours.is_none() => "portal_refund".to_owned(),
+            (
+                ReportKind::Chargeback | ReportKind::ChargebackReversed | ReportKind::MeansRevoked,
+                Verdict::Succeeded,
+            ) => report.kind.as_str().to_owned(),
             (_, verdict) => self::verdict(verdict).to_owned(),
         },
     };
@@ -258,8 +262,13 @@ async fn every_script_does_what_its_line_says() {
         (34, "succeeded", "succeeded", "succeeded"),
         (35, "succeeded", "forged succeeded", "succeeded"),
         (36, "pending", "", "succeeded"),
+        (37, "succeeded", "", "succeeded"),
         (41, "succeeded", "chargeback", "succeeded chargeback"),
+        (43, "succeeded", "chargeback chargeback_reversed", "succeeded chargeback chargeback_reversed"),
+        (44, "succeeded", "portal_refund", "succeeded portal_refund"),
         (51, "succeeded", "", "succeeded"),
+        // The last one: there are no means left for another.
+        (42, "succeeded", "means_revoked", "succeeded"),
     ];
     let tried: Vec<i64> = rows.iter().map(|row| row.0).chain([25]).collect();
     assert!(Script::TABLE.iter().all(|(number, _, _)| tried.contains(number)), "a script is not tried");
@@ -320,6 +329,7 @@ async fn a_payer_approves_declines_or_goes_away() {
     for kind in databases() {
         let world = World::new(kind).await;
         let rows = [
+            (5037, "approve", "authorised"),
             (5000, "approve", "authorised"),
             (5000, "decline", "rejected"),
             (5000, "abort", "cancelled_by_payer"),
@@ -421,6 +431,7 @@ async fn a_direct_debit_is_stored_by_its_iban_and_succeeds_later() {
             reference: world.reference(),
             method: MethodName::DirectDebit,
             currency: Currency::EUR,
+            expected: None,
             means: Means::Given(bearer),
             payer: Payer::default(),
             return_url: String::new(),
@@ -478,7 +489,19 @@ async fn keys_are_accounts_and_know_nothing_of_each_other() {
     assert_eq!(world.lookup(&other, &reference).await, Lookup::Absent);
     let stranger = one(submit(&world.psp, &world.clock, &other, &charge).await);
     assert_eq!(stranger.verdict, Verdict::Declined(Reason::MeansInvalid), "the token is another account's");
-    for refused in ["", "invalid_key"] {
+    for (key, expected) in [("sk_test", "valid"), ("invalid_1", "refused"), ("unreachable_1", "unknown")] {
+        let (settings, wire) = (settings(key), LocalWire::new(world.clock.clone(), Arc::new(world.psp.clone())));
+        let found = match Sandbox.probe(&context(&world.clock, &settings, &wire)).await {
+            Probe::Valid(_) => "valid",
+            Probe::Refused(Reason::AccountRefused, _) => "refused",
+            Probe::Refused(..) => "refused for another reason",
+            Probe::Unknown(_) => "unknown",
+        };
+        assert_eq!(found, expected, "{key}");
+        let lookup = world.lookup(&settings, &reference).await;
+        assert_eq!(matches!(lookup, Lookup::Unknown(_)), key != "sk_test", "{key}: {lookup:?}");
+    }
+    for refused in ["", "invalid_key", "unreachable_1"] {
         let outcome = submit(&world.psp, &world.clock, &settings(refused), &charge).await;
         assert_eq!(outcome_word(&outcome), "not sent", "{refused:?}");
     }
@@ -542,4 +565,124 @@ async fn a_page_is_closed_by_the_merchant_or_by_time() {
     world.settle().await;
     assert_eq!(words(&world.told()), "expired");
     assert_eq!(lookup_words(&world.lookup(&world.settings, &reference).await), "expired");
+}
+
+#[tokio::test]
+async fn a_second_card_is_tried_in_the_same_session() {
+    for kind in databases() {
+        let world = World::new(kind).await;
+        let rows = [("approve", "authorised"), ("decline", "rejected"), ("abort", "cancelled_by_payer"), ("", "")];
+        for (choice, told) in rows {
+            let mut preauth = world.preauth(5000, Means::AskPayer);
+            preauth.store_means = true;
+            let of = preauth.reference.clone();
+            world.one(&Instruction::Preauth(preauth)).await;
+            let session = world.psp.session_of(&of.0).await.expect("an answer").expect("a page");
+            let page = format!("http://127.0.0.1:8080/sandbox/pay/{session}");
+            assert_eq!(world.post(&session, "decline_first").await, (StatusCode::SEE_OTHER, page));
+            let (_, _, html) = world.page(&session).await;
+            assert!(html.contains("Try another") && html.contains("value=\"approve\""), "{html}");
+            assert!(!html.contains("decline_first"), "two cards are enough: {html}");
+            world.settle().await;
+            assert_eq!(words(&world.told()), "rejected", "{kind}: the first card");
+            assert_eq!(world.psp.charges_of(&of.0).await, Ok(0));
+            if choice.is_empty() {
+                let close = Instruction::Close(Close { of: of.clone(), theirs: None, kind: Kind::Preauth });
+                assert_eq!(verdict(&world.one(&close).await.verdict), "rejected", "closed, it stays declined");
+            } else {
+                world.post(&session, choice).await;
+            }
+            world.settle().await;
+            let mut reports = world.told();
+            assert_eq!(words(&reports), told, "{kind}: the second card");
+            let good = reports.pop().flatten().filter(|report| report.verdict == Verdict::Authorised);
+            assert!(good.is_none_or(|report| report.means.is_some() && report.psp_code.is_none()));
+            world.post(&session, "approve").await;
+            world.settle().await;
+            assert_eq!(words(&world.told()), "", "the session is over");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_script_37_cannot_be_closed_and_outlives_its_time() {
+    let world = World::new("sqlite").await;
+    let mut charge = world.charge(5037, Means::AskPayer);
+    charge.expires_at = Some(world.clock.now().minus(Duration::from_secs(1)));
+    let of = charge.reference.clone();
+    world.one(&Instruction::Charge(charge)).await;
+    world.settle().await;
+    let close = Instruction::Close(Close { of: of.clone(), theirs: None, kind: Kind::Charge });
+    assert_eq!(verdict(&world.one(&close).await.verdict), "pending");
+    world.press(&of, "approve").await;
+    world.settle().await;
+    assert_eq!(words(&world.told()), "succeeded");
+}
+
+#[tokio::test]
+async fn means_are_revoked_and_taken_over() {
+    for kind in databases() {
+        let world = World::new(kind).await;
+        let store = |token: &str, method| {
+            Instruction::StoreMeans(StoreMeans {
+                reference: world.reference(),
+                method,
+                currency: Currency::EUR,
+                expected: None,
+                means: Means::Stored(Secret::new(token)),
+                payer: Payer::default(),
+                return_url: String::new(),
+                description: String::new(),
+            })
+        };
+        let rows = [
+            ("legacy_card_0815", MethodName::Card, Some(("Last4", "0815"))),
+            ("legacy_debit_0815", MethodName::DirectDebit, Some(("MandateReference", "LEGACY-0815"))),
+            ("legacy_card_0815", MethodName::DirectDebit, None),
+            ("legacy_card_08", MethodName::Card, None),
+            ("legacy_card_08_15", MethodName::Card, None),
+            ("legacy_debit_", MethodName::DirectDebit, None),
+            ("nobody_knows_this", MethodName::Card, None),
+        ];
+        for (token, method, expected) in rows {
+            let report = world.one(&store(token, method)).await;
+            match expected {
+                None => assert_eq!(report.verdict, Verdict::Declined(Reason::MeansInvalid), "{token}"),
+                Some((key, value)) => {
+                    assert_eq!(report.verdict, Verdict::Succeeded, "{token}");
+                    let means = report.means.expect("means");
+                    assert_eq!(means.shown.get(key).map(String::as_str), Some(value));
+                    assert_eq!(means.token.expose(), token, "it stays what it was");
+                }
+            }
+        }
+        let token = Secret::new("legacy_card_0815");
+        let first = world.one(&store(token.expose(), MethodName::Card)).await;
+        assert_eq!(
+            world.one(&Instruction::Charge(world.charge(5042, Means::Stored(token.clone())))).await.verdict,
+            Verdict::Succeeded
+        );
+        world.settle().await;
+        let told = world.told();
+        assert_eq!(words(&told), "means_revoked", "{kind}");
+        let about = told[0].as_ref().and_then(|report| report.references.ours.clone());
+        assert!(about.is_some() && about != first.references.ours, "about the one that stored them first");
+        for instruction in [
+            Instruction::Charge(world.charge(5000, Means::Stored(token.clone()))),
+            Instruction::Preauth(world.preauth(5000, Means::Stored(token.clone()))),
+            store(token.expose(), MethodName::Card),
+        ] {
+            assert_eq!(world.one(&instruction).await.verdict, Verdict::Declined(Reason::MeansInvalid));
+        }
+        // A mandate that stores no money is revoked by what is expected of it.
+        let given = [("Holder", "E. M."), ("IBAN", "DE89370400440532013000"), ("MandateReference", "M-42")];
+        let given = given.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let Instruction::StoreMeans(plain) = store("", MethodName::DirectDebit) else { unreachable!() };
+        let expected = Some(Money::new(1042, Currency::EUR));
+        let mandate = StoreMeans { means: Means::Given(given), expected, ..plain };
+        let means = world.one(&Instruction::StoreMeans(mandate)).await.means.expect("means");
+        assert_eq!(means.shown.get("MandateReference").map(String::as_str), Some("M-42"));
+        world.settle().await;
+        assert_eq!(words(&world.told()), "means_revoked");
+    }
 }

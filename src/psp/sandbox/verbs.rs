@@ -4,15 +4,15 @@ use rialto_adapters::port::ids::iban;
 use rialto_adapters::port::notice::hex;
 use rialto_adapters::port::{Currency, Duration, Timestamp};
 use rialto_adapters::sandbox::contract::{
-    CloseRequest, FollowUpRequest, MeansGiven, MeansStored, PaymentRequest, Transaction, error, kind, method,
-    notice_type, reason, stage, state,
+    CloseRequest, FollowUpRequest, LEGACY_CARD_PREFIX, LEGACY_DEBIT_PREFIX, MeansGiven, MeansStored, PaymentRequest,
+    Script, Transaction, error, kind, method, notice_type, reason, stage, state,
 };
 
 use super::api::Call;
 use super::model::Stored;
 use super::settle::{self, Action, Ending};
 use super::{Account, SandboxPsp};
-use crate::store::sandbox_psp::{self as table, JobRow, TransactionRow};
+use crate::store::sandbox_psp::{self as table, JobRow, MeansRow, TransactionRow};
 use crate::store::{Refusal, StoreError, Unit};
 
 /// What became of a request.
@@ -79,18 +79,20 @@ async fn pay(
         store_means: request.store_means,
         scripted,
         expires_at: request.expires_at,
+        expected: request.expected_amount,
+        token: request.means.as_ref().and_then(|means| means.token.clone()),
+        another_card: false,
     };
     let mut unit = Unit::new("sandbox payment");
     let Some(given) = request.means else {
         return open_page(psp, account, stored, unit).await;
     };
-    let refused = accept_means(psp, account, &given, &mut stored, &mut unit).await?;
-    let before_answer = match refused {
-        Some((reason, message)) => {
+    let before_answer = match accept_means(psp, account, &given, &stored).await? {
+        Judged::Refused(reason, message) => {
             settle::decline(psp, &mut stored, reason, message);
             Vec::new()
         }
-        None => decide(psp, account, &mut stored, &mut unit),
+        Judged::Good(means) => decide(psp, account, &mut stored, means, &mut unit),
     };
     table::insert(&mut unit, &stored.row(&account.id, None));
     finish(psp, unit, stored, before_answer).await
@@ -131,7 +133,8 @@ async fn open_page(psp: &SandboxPsp, account: &Account, mut stored: Stored, mut 
     stored.transaction.redirect_url = Some(format!("{}/sandbox/pay/{session}", psp.inner.public_url));
     stored.transaction.occurred_at = psp.clock().now().0;
     table::insert(&mut unit, &stored.row(&account.id, Some(session)));
-    if let Some(at) = stored.expires_at {
+    let outlives = stored.script() == Some(Script::PaidAfterExpiry);
+    if let Some(at) = stored.expires_at.filter(|_| !outlives) {
         let id = &stored.transaction.id;
         let job = settle::job(psp, &account.id, id, Action::Expire, String::new(), Duration::ZERO);
         // The caller's own time, and so not one of our waits.
@@ -140,51 +143,124 @@ async fn open_page(psp: &SandboxPsp, account: &Account, mut stored: Stored, mut 
     finish(psp, unit, stored, Vec::new()).await
 }
 
-/// Looks at the means a call brings, and stores them where it asks for that. `Some`: they are no good, and why.
+/// What a call's means are worth.
+enum Judged {
+    /// With what may be shown of them, where they are to be stored or are asked about.
+    Good(Option<Box<MeansStored>>),
+    Refused(&'static str, &'static str),
+}
+
+/// What signs for the sandbox's merchants: the test creditor of the German banks.
+const CREDITOR_ID: &str = "DE98ZZZ09999999999";
+
+/// Looks at the means a call brings.
 async fn accept_means(
     psp: &SandboxPsp,
     account: &Account,
     given: &MeansGiven,
-    stored: &mut Stored,
-    unit: &mut Unit,
-) -> Result<Option<(&'static str, &'static str)>, StoreError> {
+    stored: &Stored,
+) -> Result<Judged, StoreError> {
     if let Some(token) = &given.token {
-        let method = table::means_method(psp.store(), &account.id, token).await?;
-        let known = method.as_deref() == Some(stored.method.as_str());
-        return Ok((!known).then_some((reason::BEARER_INVALID, "no such means are stored")));
+        let found = table::means(psp.store(), &account.id, token).await?;
+        if found.as_ref().is_some_and(|means| means.revoked_at.is_some()) {
+            return Ok(Judged::Refused(reason::BEARER_INVALID, "these means have been revoked"));
+        }
+        let means = match &found {
+            Some(means) => Some((means.method.as_str(), shown(means, token))),
+            None if stored.store_means => legacy(token),
+            None => None,
+        };
+        return Ok(match means {
+            Some((method, means)) if method == stored.method => {
+                Judged::Good(stored.store_means.then(|| Box::new(means)))
+            }
+            Some(_) | None => Judged::Refused(reason::BEARER_INVALID, "no such means are stored"),
+        });
     }
     if stored.method == method::CARD {
-        return Ok(Some((reason::BEARER_INVALID, "a card is given by its token, or on our page")));
+        return Ok(Judged::Refused(reason::BEARER_INVALID, "a card is given by its token, or on our page"));
     }
     let Some(iban) = given.iban.as_deref().and_then(iban::normalise) else {
-        return Ok(Some((reason::IBAN_INVALID, "the IBAN is not one")));
+        return Ok(Judged::Refused(reason::IBAN_INVALID, "the IBAN is not one"));
     };
     let mandate = given.mandate_reference.clone();
-    let mut means = MeansStored {
+    let means = MeansStored {
+        token: new_token(psp),
         holder: given.holder.clone(),
         country: iban.get(..2).map(str::to_owned),
         masked_iban: Some(iban::masked(&iban)),
         mandate_reference: Some(mandate.unwrap_or_else(|| psp.new_id("mandate"))),
+        mandate_signature_date: Some(settle::day(psp.clock().now())),
+        creditor_id: Some(CREDITOR_ID.to_owned()),
         ..MeansStored::default()
     };
-    if stored.store_means {
-        means.token = store_means(psp, account, &stored.method, unit);
-        stored.transaction.means = Some(means);
-    }
-    Ok(None)
+    Ok(Judged::Good(stored.store_means.then(|| Box::new(means))))
 }
 
-fn store_means(psp: &SandboxPsp, account: &Account, method: &str, unit: &mut Unit) -> String {
-    let token = format!("tok_{}", hex(&psp.clock().random::<16>()));
-    table::insert_means(unit, &account.id, &token, method);
-    token
+/// What may be shown of stored means. Rows of an earlier version hold nothing but the token.
+fn shown(means: &MeansRow, token: &str) -> MeansStored {
+    let known = means.shown.as_deref().and_then(|text| serde_json::from_str(text).ok());
+    known.unwrap_or_else(|| MeansStored { token: token.to_owned(), ..MeansStored::default() })
+}
+
+/// Shortest and longest end of a legacy token.
+const LEGACY_END: std::ops::RangeInclusive<usize> = 4..=64;
+
+/// Means from before: their method, and what may be shown of them.
+fn legacy(token: &str) -> Option<(&'static str, MeansStored)> {
+    let text = |text: &str| Some(text.to_owned());
+    let known = |end: &str| LEGACY_END.contains(&end.len()) && end.bytes().all(|b| b.is_ascii_alphanumeric());
+    let holder = text("Legacy Payer");
+    let means = MeansStored { token: token.to_owned(), holder, country: text("DE"), ..MeansStored::default() };
+    if let Some(end) = token.strip_prefix(LEGACY_CARD_PREFIX).filter(|end| known(end)) {
+        let last4 = &end[end.len() - 4..];
+        let card = MeansStored {
+            card_type: text("Visa"),
+            last4: text(last4),
+            masked_card_pan: Some(format!("424242******{last4}")),
+            expiry_month: text("12"),
+            expiry_year: text("2034"),
+            ..means
+        };
+        return Some((method::CARD, card));
+    }
+    let end = token.strip_prefix(LEGACY_DEBIT_PREFIX).filter(|end| known(end))?;
+    let debit = MeansStored {
+        masked_iban: Some(format!("DE****{}", &end[end.len() - 4..])),
+        mandate_reference: Some(format!("LEGACY-{}", end.to_ascii_uppercase())),
+        mandate_signature_date: text("2020-01-31"),
+        creditor_id: text(CREDITOR_ID),
+        ..means
+    };
+    Some((method::DIRECT_DEBIT, debit))
+}
+
+fn new_token(psp: &SandboxPsp) -> String {
+    format!("tok_{}", hex(&psp.clock().random::<16>()))
+}
+
+/// Stores means, and shows them in the transaction that does.
+fn keep(account: &Account, stored: &mut Stored, means: MeansStored, unit: &mut Unit) {
+    table::insert_means(
+        unit,
+        &MeansRow {
+            account: account.id.clone(),
+            token: means.token.clone(),
+            method: stored.method.clone(),
+            // Texts always have a JSON form.
+            shown: serde_json::to_string(&means).ok(),
+            stored_by: Some(stored.transaction.id.clone()),
+            revoked_at: None,
+        },
+    );
+    stored.transaction.means = Some(means);
 }
 
 /// What the sandbox's test card looks like once it is stored.
-pub fn test_card(psp: &SandboxPsp, account: &Account, unit: &mut Unit) -> MeansStored {
+fn test_card(psp: &SandboxPsp) -> MeansStored {
     let text = |text: &str| Some(text.to_owned());
     MeansStored {
-        token: store_means(psp, account, method::CARD, unit),
+        token: new_token(psp),
         card_type: text("Visa"),
         holder: text("Test Payer"),
         last4: text("4242"),
@@ -197,8 +273,18 @@ pub fn test_card(psp: &SandboxPsp, account: &Account, unit: &mut Unit) -> MeansS
 }
 
 /// Ends a transaction of a call, or says when it will end.
-fn decide(psp: &SandboxPsp, account: &Account, stored: &mut Stored, unit: &mut Unit) -> Vec<JobRow> {
-    match settle::ending(stored) {
+fn decide(
+    psp: &SandboxPsp,
+    account: &Account,
+    stored: &mut Stored,
+    means: Option<Box<MeansStored>>,
+    unit: &mut Unit,
+) -> Vec<JobRow> {
+    let ending = settle::ending(stored);
+    if let (Ending::Now | Ending::Later, Some(means)) = (&ending, means) {
+        keep(account, stored, *means, unit);
+    }
+    match ending {
         Ending::Now => {
             settle::succeed(psp, stored);
             settle::after_success(psp, &account.id, stored, false, unit)
@@ -268,6 +354,9 @@ async fn follow_up(
         store_means: false,
         scripted,
         expires_at: None,
+        expected: None,
+        token: None,
+        another_card: false,
     };
     let mut unit = Unit::new("sandbox follow-up");
     if whole.transaction.state != whole.good_state() {
@@ -279,7 +368,7 @@ async fn follow_up(
         table::take(&mut unit, &parent.id, request.amount);
     }
     let mut good = stored.clone();
-    let before_answer = decide(psp, account, &mut good, &mut unit);
+    let before_answer = decide(psp, account, &mut good, None, &mut unit);
     table::insert(&mut unit, &good.row(&account.id, None));
     match psp.store().run(unit).await? {
         Ok(()) => {
@@ -319,12 +408,15 @@ async fn close(psp: &SandboxPsp, account: &Account, request: &CloseRequest) -> R
         let found = table::by_reference(psp.store(), &account.id, &request.reference).await?.pop();
         let row = found.ok_or_else(|| not_found("no transaction has this reference"))?;
         let mut stored = Stored::read(&row)?;
-        // What was handed on already goes its way.
-        let open = stored.is_pending() && stored.transaction.stage.as_deref() == Some(stage::AWAITING_PAYER);
-        if !open {
+        // What was handed on already goes its way; and this PSP may not be able to end a page.
+        if !stored.awaits_payer() || stored.script() == Some(Script::PaidAfterExpiry) {
             return Ok(Done { transaction: stored.transaction, before_answer: Vec::new() });
         }
-        settle::end(psp, &mut stored, state::CANCELLED);
+        match stored.another_card {
+            // It was declined, and stays so.
+            true => stored.another_card = false,
+            false => settle::end(psp, &mut stored, state::CANCELLED),
+        }
         let mut unit = Unit::new("sandbox close");
         table::change(&mut unit, &stored.over(&row));
         if psp.store().run(unit).await?.is_ok() {
@@ -338,6 +430,8 @@ async fn close(psp: &SandboxPsp, account: &Account, request: &CloseRequest) -> R
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
     Approve,
+    /// The card is declined, and the payer stays to try another.
+    DeclineFirst,
     Decline,
     Abort,
 }
@@ -347,13 +441,15 @@ pub async fn choose(psp: &SandboxPsp, session: &str, choice: Choice) -> Result<O
     for _ in 0..CLASHES_MAX {
         let Some(row) = table::by_session(psp.store(), session).await? else { return Ok(None) };
         let mut stored = Stored::read(&row)?;
-        if !stored.is_pending() || stored.transaction.stage.as_deref() != Some(stage::AWAITING_PAYER) {
+        if !stored.awaits_payer() {
             return Ok(Some(stored));
         }
         let account = Account { id: row.account.clone(), signer: stored.signer };
         let mut unit = Unit::new("sandbox page");
+        stored.another_card = choice == Choice::DeclineFirst;
         match choice {
             Choice::Approve => approve(psp, &account, &mut stored, &mut unit),
+            Choice::DeclineFirst => settle::decline(psp, &mut stored, reason::REJECTED, "the first card was declined"),
             Choice::Decline => settle::decline(psp, &mut stored, reason::REJECTED, "declined on the sandbox's page"),
             Choice::Abort => settle::decline(psp, &mut stored, reason::ABORTED_BY_PAYER, "the payer went away"),
         }
@@ -370,18 +466,16 @@ pub async fn choose(psp: &SandboxPsp, session: &str, choice: Choice) -> Result<O
 }
 
 fn approve(psp: &SandboxPsp, account: &Account, stored: &mut Stored, unit: &mut Unit) {
-    match settle::ending(stored) {
+    let ending = settle::ending(stored);
+    if matches!(ending, Ending::Now | Ending::Later) && stored.store_means {
+        keep(account, stored, test_card(psp), unit);
+    }
+    match ending {
         Ending::Now => {
-            if stored.store_means {
-                stored.transaction.means = Some(test_card(psp, account, unit));
-            }
             settle::succeed(psp, stored);
             settle::after_success(psp, &account.id, stored, true, unit);
         }
         Ending::Later => {
-            if stored.store_means {
-                stored.transaction.means = Some(test_card(psp, account, unit));
-            }
             settle::send(psp, stored);
             let id = &stored.transaction.id;
             let job = settle::job(psp, &account.id, id, Action::Settle, String::new(), settle::LATER);

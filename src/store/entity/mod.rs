@@ -28,6 +28,13 @@ macro_rules! entity {
     };
 }
 
+impl sea_orm::Related<tenants::Entity> for api_keys::Entity {
+    fn to() -> sea_orm::RelationDef {
+        use sea_orm::RelationTrait;
+        api_keys::Relation::Tenant.def()
+    }
+}
+
 impl sea_orm::Related<connections::Entity> for api_keys::Entity {
     fn to() -> sea_orm::RelationDef {
         use sea_orm::RelationTrait;
@@ -96,6 +103,8 @@ entity!(api_keys "api_keys" {
         to = "super::connections::Column::Id"
     )]
     Connection,
+    #[sea_orm(belongs_to = "super::tenants::Entity", from = "Column::TenantId", to = "super::tenants::Column::Id")]
+    Tenant,
 });
 
 entity!(agreements "agreements" {
@@ -109,6 +118,8 @@ entity!(agreements "agreements" {
     bearer_sealed: Option<Vec<u8>>,
     created_at: i64,
     updated_at: i64,
+    settings_version: i32,
+    stored_by: Option<Uuid>,
 });
 
 entity!(intents "intents" {
@@ -340,4 +351,12 @@ entity!(feeds "feeds" {
     tenant_id: Uuid,
     cursor: String,
     read_at: i64,
+});
+
+entity!(bookings "bookings" {
+    tenant_id: Uuid,
+    intent_id: Uuid,
+    transaction_id: Uuid,
+    amount_minor: i64,
+    created_at: i64,
 });
