@@ -10,7 +10,7 @@ use rialto_adapters::port::manifest::RequestBudget;
 use rialto_adapters::port::{Adapter, Duration, Timestamp};
 use uuid::Uuid;
 
-use super::limits::RACES_MAX;
+use super::limits::{PAYOUT_SUBMIT_WITHIN, RACES_MAX};
 use super::{Engine, FlowError, Known};
 use crate::clock::Clock;
 use crate::core::budget::{Grant, Purpose, SLOTS};
@@ -168,8 +168,13 @@ impl Engine {
         match self.take_turn(self.adapter(connection)?, connection, version, purpose).await? {
             Allowed::Now => Ok(true),
             Allowed::NotBefore(at) => {
+                let patience = match known.intent.expires_at {
+                    Some(page_until) if t.parent_id.is_none() => page_until,
+                    // Nobody waits for it.
+                    Some(_) | None => t.created_at.plus(PAYOUT_SUBMIT_WITHIN),
+                };
                 let mut unit = Unit::new("wait_for_turn");
-                transactions::claim_look(&mut unit, t, at);
+                transactions::wait_for_turn(&mut unit, t, at, t.submit_by.max(patience));
                 if self.store.run(unit).await?.is_err() {
                     tracing::debug!(transaction = %t.id, "changed while it waited for its turn");
                 }
