@@ -77,6 +77,18 @@ mod tests {
     }
 
     #[test]
+    fn every_checker_knows_its_vendors_sample() {
+        for adapter in registry() {
+            if let Some(sample) = adapter.notice_sample() {
+                assert_eq!(sample.check(*adapter), Ok(()), "{}", adapter.manifest().name);
+            }
+        }
+        let sample = find("sandbox").and_then(|adapter| adapter.notice_sample()).expect("the sandbox has one");
+        let other = port::notice::NoticeSample { secret: "whsec_of_somebody_else", ..*sample };
+        assert!(other.check(&sandbox::Sandbox).is_err_and(|why| why.contains("is rejected")));
+    }
+
+    #[test]
     fn the_table_in_the_readme_is_what_the_manifests_say() {
         const BEGIN: &str = "<!-- capabilities -->\n";
         const END: &str = "<!-- /capabilities -->";

@@ -302,6 +302,8 @@ pub struct Notice {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErrorReply {
     pub error: ErrorBody,
+    #[serde(default)]
+    pub debug: Vec<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

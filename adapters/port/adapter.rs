@@ -2,7 +2,7 @@
 
 use super::instruction::{Instruction, Kind};
 use super::manifest::Manifest;
-use super::notice::{NoticeSecrets, RawNotice, Verification, Verified};
+use super::notice::{NoticeSample, NoticeSecrets, RawNotice, Verification, Verified};
 use super::outcome::{BalanceAnswer, Feed, Lookup, Outcome, Probe, Read, Refusal};
 use super::reference::References;
 use super::settings::Settings;
@@ -52,4 +52,10 @@ pub trait Adapter: Send + Sync {
 
     /// The setting that holds the secret its notices are signed with; `None` where they are not signed.
     fn notice_secret_setting(&self) -> Option<&'static str>;
+
+    /// A notice with its signature from the vendor's own documents, by which a running program checks its checker. `None`
+    /// where there is none to be had; what is missing then is a check, so it is the one thing here with a default.
+    fn notice_sample(&self) -> Option<&'static NoticeSample> {
+        None
+    }
 }

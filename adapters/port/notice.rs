@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::adapter::Adapter;
 use super::reference::References;
 use super::secret::Secret;
 use super::time::{Duration, Timestamp};
@@ -67,6 +68,40 @@ impl Verified {
     /// stored verdict was "verified"; in Rialto that is `flow/apply`, and a test holds that nobody else does.
     pub fn restored(notice: RawNotice) -> Verified {
         Verified { notice }
+    }
+}
+
+/// A signed notice that is known to be genuine: an example of the vendor's.
+#[derive(Clone, Copy, Debug)]
+pub struct NoticeSample {
+    /// The secret of the example, which guards nothing.
+    pub secret: &'static str,
+    /// Names in lower case.
+    pub headers: &'static [(&'static str, &'static str)],
+    pub body: &'static [u8],
+    /// When it was signed.
+    pub at: Timestamp,
+}
+
+impl NoticeSample {
+    /// Whether an adapter's checker believes the sample, and does not believe it with another body or another secret.
+    ///
+    /// # Errors
+    /// What went wrong, for people.
+    pub fn check(&self, adapter: &dyn Adapter) -> Result<(), String> {
+        let headers = self.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let notice = RawNotice { path: String::new(), headers, body: self.body.to_vec() };
+        let secrets = NoticeSecrets(vec![Secret::new(self.secret)]);
+        if let Verification::Rejected(why) = adapter.verify(&secrets, &notice, self.at) {
+            return Err(format!("the vendor's own sample is rejected: {why}"));
+        }
+        let changed = RawNotice { body: [self.body, b" "].concat(), ..notice.clone() };
+        let others = NoticeSecrets(vec![Secret::new("another secret")]);
+        let forged = [(&secrets, &changed), (&others, &notice)];
+        let believed = |(secrets, notice): (&NoticeSecrets, &RawNotice)| {
+            matches!(adapter.verify(secrets, notice, self.at), Verification::Verified(_))
+        };
+        if forged.into_iter().any(believed) { Err("a forged sample is believed".to_owned()) } else { Ok(()) }
     }
 }
 

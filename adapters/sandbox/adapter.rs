@@ -5,7 +5,7 @@ use super::{encode, normalize, notice};
 use crate::port::adapter::{Adapter, Context};
 use crate::port::instruction::{Instruction, Kind};
 use crate::port::manifest::Manifest;
-use crate::port::notice::{NoticeSecrets, RawNotice, Verification, Verified};
+use crate::port::notice::{NoticeSample, NoticeSecrets, RawNotice, Verification, Verified};
 use crate::port::outcome::{BalanceAnswer, Fault, FaultCause, Feed, Lookup, Outcome, Probe, Read, Refusal};
 use crate::port::reference::References;
 use crate::port::time::Timestamp;
@@ -69,5 +69,9 @@ impl Adapter for Sandbox {
 
     fn notice_secret_setting(&self) -> Option<&'static str> {
         Some(WEBHOOK_SECRET)
+    }
+
+    fn notice_sample(&self) -> Option<&'static NoticeSample> {
+        Some(&notice::SAMPLE)
     }
 }

@@ -3,12 +3,14 @@
 //!
 //! - `auth` – operators' keys, and the right each route demands.
 //! - One file per group of routes: `setup` – tenants, connections, keys; `operators` – who may act here, and the audit;
-//!   `operate` – what waits for a person, and what a person does about it.
+//!   `operate` – what waits for a person, and what a person does about it;
+//!   `explain` – what has become of something; `doctor` – whether all is well.
 //! - `dto` – bodies; `error` – problems.
 
 mod auth;
 mod dto;
 mod error;
+pub mod explain;
 mod operate;
 mod operators;
 mod setup;
@@ -27,12 +29,18 @@ pub use error::Problems;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, operators::Operators, operate::Operate);
+type Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
 
-const GROUPS: Groups = (setup::Setup, operators::Operators, operate::Operate);
+const GROUPS: Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
 
 fn examples() -> Vec<Example> {
-    [setup::Setup::examples(), operators::Operators::examples(), operate::Operate::examples()].concat()
+    [
+        setup::Setup::examples(),
+        operators::Operators::examples(),
+        operate::Operate::examples(),
+        explain::Explain::examples(),
+    ]
+    .concat()
 }
 
 /// Some routes of the admin API with what stands in the document for them.
@@ -48,6 +56,8 @@ enum Tag {
     Operators,
     /// What waits for a person, and what a person says about it.
     Operate,
+    /// What has become of something, and whether all is well.
+    Look,
 }
 
 fn openapi() -> OpenApiService<Groups, ()> {

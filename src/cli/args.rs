@@ -118,6 +118,20 @@ pub enum Command {
         #[arg(value_name = "NOTICE|DELIVERY")]
         id: Uuid,
     },
+    /// Tell what has become of something, from any name it has.
+    ///
+    /// The name may be yours, the caller's (of a payment, an agreement or a customer), the provider's, the scheme's
+    /// (end-to-end id), our reference there, or the id of a notice, a delivery or a request. One time line of the request,
+    /// the decisions, the calls and the notices, then where it stands, who waits for whom and what happens next.
+    #[command(after_help = "Examples:\n  rialto explain 20261121-4f0c2a\n  rialto explain chg_01… --full\n  \
+                            rialto --json explain 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00")]
+    Explain {
+        /// The name as you have it.
+        reference: String,
+        /// With the scrubbed text of every call to the provider.
+        #[arg(long)]
+        full: bool,
+    },
     /// Print or write the OpenAPI documents.
     ///
     /// Without arguments the contracts are listed.

@@ -2,10 +2,12 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person.
+//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
+//!   become of something.
 
 mod args;
 mod door;
+mod explain;
 mod operate;
 mod operators;
 mod serve;
@@ -60,6 +62,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Resolve(args) => operate::resolve(&config, cli.json, args).await,
         Command::Notice { command } => operate::notice(&config, cli.json, command).await,
         Command::Replay { id } => operate::replay(&config, cli.json, id).await,
+        Command::Explain { reference, full } => explain::run(&config, cli.json, &reference, full).await,
         Command::Openapi { .. } => Ok(()),
     }
 }

@@ -10,6 +10,7 @@
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
 //! - [`collect`] – what a push method collected for a preauth: booked, or given back.
 //! - [`cancel`] – ends a preauth. [`expire`] – our clock ends an intent, after asking. [`resolve`] – a person says what machines may not.
+//! - [`explain`] – one story of anything that was asked for, from any name it has.
 //! - [`settings`] – those of a connection, shown, changed and tried out; which version a transaction uses.
 //! - [`tenants`] – sets up tenants, connections and keys. [`operate`] – operators, what they do with notices and
 //!   deliveries, and the audit. [`attention`] – what waits for them.
@@ -25,6 +26,7 @@ mod budget;
 pub mod cancel;
 pub mod collect;
 pub mod expire;
+pub mod explain;
 pub mod identity;
 pub mod inquire;
 pub mod instruct;

@@ -2,6 +2,8 @@
 //! follow the browser's light or dark mode. Every text is escaped. The one script counts down and copies; a page says the
 //! same without it.
 
+mod png;
+
 use std::sync::LazyLock;
 
 use askama::Template;
@@ -9,6 +11,8 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use fast_qr::{ECL, QRBuilder};
 use sha2::{Digest, Sha256};
+
+pub use png::{qr_data_uri, qr_png};
 
 /// The query parameter of a page that waits for a payer who has been at the PSP.
 pub const WAITING: &str = "wait";

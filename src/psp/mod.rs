@@ -1,3 +1,5 @@
 //! The PSPs we play.
 
+pub mod pix_gateway;
 pub mod sandbox;
+pub mod simulator;

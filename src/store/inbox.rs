@@ -31,7 +31,7 @@ impl NoticeVerdict {
         }
     }
 
-    fn parse(text: &str) -> Option<NoticeVerdict> {
+    pub(in crate::store) fn parse(text: &str) -> Option<NoticeVerdict> {
         [NoticeVerdict::Verified, NoticeVerdict::Nudge, NoticeVerdict::Rejected]
             .into_iter()
             .find(|v| v.as_str() == text)

@@ -11,6 +11,7 @@ pub mod deliveries;
 mod entity;
 pub mod events;
 pub mod feeds;
+pub mod find;
 pub mod forms;
 pub mod history;
 pub mod inbox;
@@ -19,6 +20,7 @@ mod lease;
 mod open;
 pub mod operators;
 pub mod sandbox_psp;
+pub mod simulator;
 mod sql;
 pub mod tenants;
 #[doc(hidden)]

@@ -110,7 +110,7 @@ impl Outbound {
         Ok(outbound)
     }
 
-    fn builder(&self, reach: Reach) -> reqwest::ClientBuilder {
+    pub(super) fn builder(&self, reach: Reach) -> reqwest::ClientBuilder {
         let mut builder = Client::builder()
             .dns_resolver(GuardedResolver { guard: self.guard.clone(), reach })
             .redirect(reqwest::redirect::Policy::none())
@@ -185,7 +185,7 @@ impl Outbound {
     }
 
     /// An IP literal never reaches the resolver.
-    fn check_literal(&self, url: &Url, reach: Reach) -> Result<(), Fault> {
+    pub(super) fn check_literal(&self, url: &Url, reach: Reach) -> Result<(), Fault> {
         let address = match url.host() {
             Some(Host::Ipv4(address)) => IpAddr::V4(address),
             Some(Host::Ipv6(address)) => IpAddr::V6(address),
@@ -304,7 +304,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 /// An error and what is behind it, in one line and without the address, which may hold a secret.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut text = String::new();
     let mut source = error.source();
     while let Some(part) = source {

@@ -2,10 +2,11 @@
 //!
 //! - [`guard`] – which addresses we are willing to call.
 //! - [`http`] – to PSPs. [`local`] – to a PSP in this process. [`Router`] picks one of them.
-//! - [`post`] – webhooks to receivers.
+//! - [`post`] – webhooks to receivers. [`certificate`] – knocks, and looks until when a certificate is good.
 //! - [`transcript`] – what was said, fit to be stored.
 //! - `client` and `gate`, beneath: one request, and the proof whether any of it has left.
 
+pub mod certificate;
 mod client;
 mod gate;
 pub mod guard;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 use rialto_adapters::port::wire::Deadlines;
 use rialto_adapters::port::{Fault, Reply, Request, Wire};
 
+pub use certificate::{Knock, Knocker};
 pub use client::{CONNECT_TIMEOUT, WireOptions, WireSetupError};
 pub use guard::{Guard, GuardRefusal};
 pub use http::HttpWire;

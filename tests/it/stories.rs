@@ -363,7 +363,12 @@ async fn a_chargeback_is_taken_back_before_we_hear_of_it() {
 /// Posts a signed notice, and answers with the status.
 async fn post_notice(server: &Server, hook_url: &str, notice_type: &str, transaction: &contract::Transaction) -> u16 {
     let clock = &server.app.engine.clock;
-    let secret = server.store().all_settings(server.connection).await.expect("a database")[0].secret("webhook_secret");
+    let secret = server
+        .store()
+        .settings(server.tenant, server.connection, 1)
+        .await
+        .expect("a database")
+        .secret("webhook_secret");
     let body = notice_body(notice_type, transaction);
     let signature = SIGNATURE.sign(&secret, body.as_bytes(), clock.now());
     Asker::new().ask("POST", hook_url, &[(SIGNATURE.header, &signature)], body).await.status
@@ -471,7 +476,8 @@ async fn two_nodes_and_a_parked_notice() {
         ..contract::Transaction::default()
     };
     let connection = intent.connection_id;
-    let secret = two.store.all_settings(connection).await.expect("a database")[0].secret("webhook_secret");
+    let secret =
+        two.store.settings(intent.tenant_id, connection, 1).await.expect("a database").secret("webhook_secret");
     let body = notice_body(contract::notice_type::CHARGEBACK, &news);
     for _ in 0..2 {
         let signature = SIGNATURE.sign(&secret, body.as_bytes(), Clock::default().now());
