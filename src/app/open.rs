@@ -20,12 +20,20 @@ const KEY_BYTES: usize = 32;
 /// # Errors
 /// If it cannot be made.
 pub fn data_dir(config: &Config) -> anyhow::Result<()> {
+    let path = &config.data_dir;
+    private_dir(path).with_context(|| format!("cannot make the data directory {} (RIALTO_DATA_DIR)", path.display()))
+}
+
+/// Makes a folder for its owner only.
+///
+/// # Errors
+/// If it cannot be made.
+pub fn private_dir(path: &Path) -> anyhow::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    let path = &config.data_dir;
-    builder.create(path).with_context(|| format!("cannot make the data directory {} (RIALTO_DATA_DIR)", path.display()))
+    builder.create(path).with_context(|| format!("cannot make {}", path.display()))
 }
 
 /// Opens the store with its keys.

@@ -57,6 +57,13 @@ pub enum Command {
     },
     /// Bring the database schema up to date and end.
     Migrate,
+    /// Play a payment service provider, alone, for tests: it moves no money.
+    ///
+    /// It keeps its state in a folder of its own in the data directory, posts its notices, and goes wrong as it is told.
+    #[command(after_help = "Example:\n  rialto simulate pix_gateway --listen 127.0.0.1:8091 \\\n    --webhook-url \
+                            http://127.0.0.1:8080/hooks/CONNECTION_ID --webhook-secret secret\n\n\
+                            With --json: {\"url\", \"token\", \"webhook_secret\"}")]
+    Simulate(SimulateArgs),
     /// Tenants: accounts, live or sandbox for ever.
     Tenant {
         #[command(subcommand)]
@@ -143,6 +150,28 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+}
+
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct SimulateArgs {
+    /// Which one: pix_gateway.
+    #[arg(value_name = "NAME")]
+    pub psp: String,
+    /// Where it listens. Whoever reaches it can do everything with it.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8091")]
+    pub listen: std::net::SocketAddr,
+    /// Where payers reach it, if that is another address.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// The token of its one account; more are opened with PUT /_control/account.
+    #[arg(long, default_value = "simulator")]
+    pub token: String,
+    /// Where its notices go.
+    #[arg(long, value_name = "URL")]
+    pub webhook_url: Option<String>,
+    /// What it signs its notices with.
+    #[arg(long, default_value = "simulator")]
+    pub webhook_secret: String,
 }
 
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -355,6 +384,7 @@ mod tests {
             format!("notice match {ID} {ID} --why x"),
             format!("notice drop {ID} --why x"),
             format!("replay {ID}"),
+            "simulate pix_gateway --listen 127.0.0.1:0 --webhook-url http://127.0.0.1:8080/hooks/1".to_owned(),
             "openapi".to_owned(),
             "openapi billwerk --out openapi".to_owned(),
         ];

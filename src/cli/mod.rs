@@ -1,6 +1,6 @@
 //! The command line.
 //!
-//! - `args` – what can be written. `serve` – runs the server. [`walkthrough`] – calls that paste as they stand.
+//! - `args` – what can be written. `serve` – runs the server. `simulate` – plays a PSP. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
 //!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
 //!   become of something.
@@ -12,6 +12,7 @@ mod operate;
 mod operators;
 mod serve;
 mod setup;
+mod simulate;
 pub mod walkthrough;
 
 use std::path::Path;
@@ -46,13 +47,14 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         return openapi(contract.as_deref(), out.as_deref());
     }
     let config = Config::load(cli.config.as_deref(), std::env::vars_os())?;
-    let serves = matches!(cli.command, Command::Serve { .. });
+    let serves = matches!(cli.command, Command::Serve { .. } | Command::Simulate(_));
     let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
     telemetry::init(filter, config.log_format == LogFormat::Json).context("cannot start the log")?;
     match cli.command {
         Command::Serve { demo } => serve::run(&config, demo).await,
         Command::Migrate => migrate(&config, cli.json).await,
+        Command::Simulate(args) => simulate::run(&config, cli.json, args).await,
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,
         Command::Connection { command } => setup::connection(&config, cli.json, command).await,
         Command::Key { command } => setup::key(&config, cli.json, command).await,
