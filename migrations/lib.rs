@@ -13,6 +13,7 @@ mod m20261121_000000_operators;
 mod m20261121_000001_settings;
 mod m20261121_000003_explain;
 mod m20261121_000004_means;
+mod m20261121_000005_observe;
 mod m20261121_000006_pix_simulator;
 mod m20261121_000007_budgets;
 mod m20261121_000008_bookings;
@@ -26,11 +27,12 @@ impl MigratorTrait for Migrator {
             Box::new(m20261120_000001_leases::Migration),
             Box::new(m20261120_000002_sandbox_psp::Migration),
             Box::new(m20261121_000000_operators::Migration),
-            Box::new(m20261121_000008_bookings::Migration),
             Box::new(m20261121_000001_settings::Migration),
-            Box::new(m20261121_000006_pix_simulator::Migration),
-            Box::new(m20261121_000004_means::Migration),
             Box::new(m20261121_000003_explain::Migration),
+            Box::new(m20261121_000004_means::Migration),
+            Box::new(m20261121_000005_observe::Migration),
+            Box::new(m20261121_000008_bookings::Migration),
+            Box::new(m20261121_000006_pix_simulator::Migration),
             Box::new(m20261121_000007_budgets::Migration),
         ]
     }

@@ -25,7 +25,11 @@ impl MigrationTrait for Migration {
             }
             manager.create_index(index).await?;
         }
-        Ok(())
+        // Few calls are about no transaction: those that try settings out.
+        let mut beside = Index::create();
+        beside.name("ix_exchanges_beside").table("exchanges").col("connection_id").col("id");
+        beside.and_where(Expr::col("transaction_id").is_null());
+        manager.create_index(beside).await
     }
 }
 

@@ -4,16 +4,19 @@
 //! - `open` – data directory, keys, store. [`lock`] – one server per data directory.
 //! - `site` – which path is answered by whom, and what surrounds every request.
 //! - [`demo`] – what `serve --demo` prepares.
-//! - `in_flight` – calls to PSPs that a stop waits for. `sandbox` – how the sandbox PSP's notices come in.
+//! - `watch` – readiness and metrics. `traces` – finished spans go to a collector.
+//! - `sandbox` – how the sandbox PSP's notices come in.
 
 pub mod demo;
-mod in_flight;
 pub mod lock;
 pub mod open;
 mod sandbox;
 mod site;
+mod traces;
+mod watch;
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,29 +24,33 @@ use anyhow::{Context as _, bail};
 use ipnet::IpNet;
 use poem::{Endpoint, Response, Server};
 use rialto_adapters::port::Secret;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::sync::watch as signal;
+use tokio::task::{JoinHandle, JoinSet};
 
+use self::watch::Watch;
 use crate::admin::OperatorKey;
 use crate::clock::Clock;
 use crate::config::{ADMIN_LISTEN, Config};
 use crate::flow::Engine;
 use crate::http::docs::Document;
-use crate::http::edge::{Edge, EdgeAcceptor, Limits};
+use crate::http::edge::{Answered, Edge, EdgeAcceptor, Limits};
+use crate::metrics;
 use crate::psp::sandbox::SandboxPsp;
 use crate::store::Store;
+use crate::telemetry::Outlet;
 use crate::wire::{Guard, HttpWire, LocalWire, Poster, Router, WireOptions};
-use crate::workers::{self, Workers};
+use crate::workers::{self, HandedOver, Workers};
 use demo::Demo;
-use in_flight::{Calls, InFlight};
 use lock::{Lock, Presence, Taken};
 use sandbox::OwnHooks;
+use traces::Traces;
 
 pub use site::paths;
 
 /// How long requests may go on after a stop was asked for: a call is answered within five seconds.
 const REQUESTS_WITHIN: Duration = Duration::from_secs(6);
-/// How long calls to PSPs may go on after that. One that is cut off is looked up after the next start.
+/// How long instructions on their way to PSPs may go on after that. One that is cut off is looked up by another node, or
+/// after the next start, once it cannot be on its way any more.
 const CALLS_WITHIN: Duration = Duration::from_secs(10);
 
 /// What differs between the server, its demo and the tests.
@@ -81,12 +88,14 @@ pub struct App {
     /// The PSP we play, for looking at it from outside.
     pub sandbox: SandboxPsp,
     edge: Edge,
-    calls: Calls,
+    wire: WireOptions,
     workers: Workers,
-    stop_serving: watch::Sender<bool>,
-    stop_working: watch::Sender<bool>,
+    traces: Option<JoinHandle<()>>,
+    stop_serving: signal::Sender<bool>,
+    stop_working: signal::Sender<bool>,
+    stop_telling: signal::Sender<bool>,
     servers: JoinSet<std::io::Result<()>>,
-    /// Goes on with what the sandbox PSP does later, until it is dropped.
+    /// Goes on with what the sandbox PSP does later, and minds the clock, until it is dropped.
     pump: JoinSet<()>,
     /// What the sandbox PSP's notices come in through.
     _hooks: Arc<Engine>,
@@ -112,7 +121,7 @@ impl App {
         };
         let operator_key = open::operator_key(config, &parts.clock)?;
         let clock = parts.clock.clone();
-        let edge = Edge::new(parts.limits, move || clock.new_id().to_string());
+        let edge = Edge::new(parts.limits, move || clock.new_id().simple().to_string()).measured(measure);
         let main = bind(&edge, "RIALTO_LISTEN", config.listen).await?;
         let admin = match admin_listen(config, parts.demo) {
             Some(address) => Some(bind(&edge, "RIALTO_ADMIN_LISTEN", address).await?),
@@ -121,29 +130,34 @@ impl App {
         let (address, admin_address) = (main.address(), admin.as_ref().map(EdgeAcceptor::address));
 
         let store = open::store(config, parts.clock.clone(), true).await?;
-        let Assembled { engine, guard, calls, poster, sandbox, own_hooks } = assemble(config, &parts, store, address)?;
+        let Assembled { engine, guard, poster, sandbox, own_hooks } = assemble(config, &parts, store, address)?;
         // Before anything is answered: whoever finds the server ready finds the file too.
         let demo = match parts.demo {
             true => Some(demo::prepare(config, &engine, &operator_key).await?),
             false => None,
         };
-        let (stop_serving, serving) = watch::channel(false);
-        let (stop_working, working) = watch::channel(false);
-        let workers = workers::spawn(&engine, poster, &working);
+        let (stop_serving, serving) = signal::channel(false);
+        let (stop_working, working) = signal::channel(false);
+        let workers = workers::spawn(&engine, poster, &serving, &working);
         let hooks = Arc::new(engine.clone());
         own_hooks.open(&hooks);
         let (mut pump, pumped) = (JoinSet::new(), sandbox.clone());
         pump.spawn(async move { pumped.run().await });
 
         let key = OperatorKey::new(&operator_key);
-        let stopping = serving.clone();
+        let disk = config.sqlite_file().map(|file| file.parent().map(Path::to_owned).unwrap_or_default());
+        let watch = Watch::new(engine.clone(), edge.clone(), disk, serving.clone(), &operator_key);
+        let minding = watch.clone();
+        pump.spawn(async move { minding.mind_the_clock().await });
         let doors =
-            site::Doors { engine: engine.clone(), guard, sandbox: sandbox.clone(), edge: edge.clone(), key, stopping };
+            site::Doors { engine: engine.clone(), guard, sandbox: sandbox.clone(), edge: edge.clone(), key, watch };
         let mut servers = JoinSet::new();
         let with_admin = config.admin_on_main || parts.demo;
-        servers.spawn(serve(main, doors.main(with_admin)?, serving.clone()));
+        // The demo is on this machine only, whatever stands in front of it; the main address elsewhere is the world's.
+        servers.spawn(serve(main, doors.main(with_admin, parts.demo)?, serving.clone()));
         if let Some(admin) = admin {
-            servers.spawn(serve(admin, doors.admin()?, serving));
+            let open = admin.address().ip().is_loopback();
+            servers.spawn(serve(admin, doors.admin(open)?, serving));
         }
         lock.announce(&Presence { admin: local_url(admin_address.unwrap_or(address)), pid: std::process::id() })?;
         tracing::info!(%address, admin = ?admin_address, public_url = engine.public_url(), "listening");
@@ -158,10 +172,12 @@ impl App {
             demo,
             sandbox,
             edge,
-            calls,
+            wire: parts.wire,
             workers,
+            traces: None,
             stop_serving,
             stop_working,
+            stop_telling: signal::Sender::new(false),
             servers,
             pump,
             _hooks: hooks,
@@ -170,8 +186,18 @@ impl App {
         Ok(app)
     }
 
-    /// Stops: no new connections; requests and calls to PSPs may finish within their bounds; then the workers end and
-    /// give back what they hold.
+    /// Tells a collector of finished spans, until the stop.
+    ///
+    /// # Errors
+    /// If the certificates given for outgoing connections cannot be used.
+    pub fn tell_spans(&mut self, endpoint: &str, outlet: Outlet) -> anyhow::Result<()> {
+        let traces = Traces::new(self.engine.clock.clone(), self.wire.clone(), endpoint, outlet)?;
+        self.traces = Some(tokio::spawn(traces.run(self.stop_telling.subscribe())));
+        Ok(())
+    }
+
+    /// Stops: no new connections and no new work of the workers; requests and calls to PSPs may finish within their bounds;
+    /// then the workers end and give back what they hold, so that another node goes on at once. What is left is said.
     pub async fn stop(mut self) {
         tracing::info!("stopping");
         // Nobody listening any more is as good as told.
@@ -180,17 +206,30 @@ impl App {
             while self.servers.join_next().await.is_some() {}
             self.edge.drained().await;
         };
-        if tokio::time::timeout(REQUESTS_WITHIN, requests).await.is_err() {
-            tracing::warn!("requests were still being handled at the stop; their state is stored");
-        }
-        if tokio::time::timeout(CALLS_WITHIN, self.calls.settled()).await.is_err() {
-            tracing::warn!("calls to providers were still under way at the stop; they are looked up at the next start");
-        }
+        let requests = match tokio::time::timeout(REQUESTS_WITHIN, requests).await {
+            Ok(()) => 0,
+            Err(_) => self.edge.in_flight(),
+        };
+        let submits = match tokio::time::timeout(CALLS_WITHIN, self.engine.sending.settled()).await {
+            Ok(()) => 0,
+            Err(_) => self.engine.sending.count(),
+        };
         self.pump.shutdown().await;
         let _ = self.stop_working.send(true);
-        self.workers.stopped().await;
+        let HandedOver { deliveries, look_ups } = self.workers.stopped().await;
+        let _ = self.stop_telling.send(true);
+        if let Some(traces) = self.traces.take() {
+            // It ends by itself, within its own bound.
+            let _ = traces.await;
+        }
         drop(self.lock);
-        tracing::info!("stopped");
+        tracing::info!(
+            requests,
+            submits,
+            look_ups,
+            deliveries,
+            "stopped; the numbers are what was handed over to another node, or the next start"
+        );
     }
 }
 
@@ -198,7 +237,6 @@ impl App {
 struct Assembled {
     engine: Engine,
     guard: Guard,
-    calls: Calls,
     poster: Arc<Poster>,
     sandbox: SandboxPsp,
     own_hooks: Arc<OwnHooks>,
@@ -211,10 +249,10 @@ fn assemble(config: &Config, parts: &AppParts, store: Store, address: SocketAddr
     let own_hooks = Arc::new(OwnHooks::default());
     let sandbox = SandboxPsp::new(store.clone(), own_hooks.clone(), &public_url);
     let local = LocalWire::new(parts.clock.clone(), Arc::new(sandbox.clone()));
-    let (wire, calls) = InFlight::new(Router::new(http, Some(local)));
+    let wire = Router::new(http, Some(local)).traced(config.trace_psps);
     let poster = Arc::new(Poster::new(parts.clock.clone(), guard.clone(), parts.wire.clone())?);
     let engine = Engine::new(store, Arc::new(wire), &public_url);
-    Ok(Assembled { engine, guard, calls, poster, sandbox, own_hooks })
+    Ok(Assembled { engine, guard, poster, sandbox, own_hooks })
 }
 
 /// The verbs over the store alone, for a command that sets something up while no server runs.
@@ -253,7 +291,13 @@ async fn bind(edge: &Edge, setting: &str, address: SocketAddr) -> anyhow::Result
     edge.bind(address).await.with_context(|| format!("cannot listen on {address}: set {setting} to another address"))
 }
 
-async fn serve<E>(acceptor: EdgeAcceptor, endpoint: E, mut stop: watch::Receiver<bool>) -> std::io::Result<()>
+/// Counts and times a request.
+fn measure(answered: Answered) {
+    let Answered { contract, operation, status, took } = answered;
+    metrics::HTTP_REQUESTS.took([contract, operation, metrics::class(status)], took);
+}
+
+async fn serve<E>(acceptor: EdgeAcceptor, endpoint: E, mut stop: signal::Receiver<bool>) -> std::io::Result<()>
 where
     E: Endpoint<Output = Response> + 'static,
 {

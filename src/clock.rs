@@ -61,6 +61,17 @@ impl Clock {
         tokio::time::sleep(self.wait(nominal)).await;
     }
 
+    /// Nanoseconds since 1970, of the machine's clock: for spans, which measure and never decide.
+    pub fn nanos() -> u64 {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// A number that no other span has.
+    pub fn span_id() -> u64 {
+        u64::from_ne_bytes(Clock::default().random())
+    }
+
     /// A new time-ordered key.
     pub fn new_id(&self) -> Uuid {
         Uuid::now_v7()

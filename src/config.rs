@@ -33,6 +33,12 @@ pub const NAMES: &[(&str, &str, &str)] = &[
     ("TIME_SCALE", "divides every wait of ours; for tests", "1"),
     ("LOG", "what is logged: warn, warn,rialto=debug, …", "warn,rialto=info,access=info"),
     ("LOG_FORMAT", "text or json", "text"),
+    (
+        "OTLP_ENDPOINT",
+        "address of an OpenTelemetry collector (OTLP over HTTP): http://127.0.0.1:4318",
+        "no traces are made",
+    ),
+    ("TRACE_PSPS", "whether PSPs get our traceparent too, where traces are made", "false"),
 ];
 
 /// Where the admin API is, unless somebody says otherwise.
@@ -73,6 +79,9 @@ pub struct Config {
     /// `None` where nobody said: the server then logs at info, other commands at warn.
     pub log: Option<String>,
     pub log_format: LogFormat,
+    /// A secret, since it may hold a token.
+    pub otlp_endpoint: Option<Secret>,
+    pub trace_psps: bool,
 }
 
 /// One thing that is wrong, with the name as the person wrote it.
@@ -261,6 +270,8 @@ impl Raw {
             time_scale: self.take("TIME_SCALE", time_scale).unwrap_or(1),
             log: self.take("LOG", log_filter),
             log_format: self.take("LOG_FORMAT", log_format).unwrap_or(LogFormat::Text),
+            otlp_endpoint: self.take("OTLP_ENDPOINT", collector),
+            trace_psps: self.take("TRACE_PSPS", switch).unwrap_or(false),
         };
         // Payers are sent to pages of ours by this address; a made-up one would strand them.
         if config.public_url.is_none() && !config.listen.ip().is_loopback() {
@@ -377,6 +388,17 @@ fn public_url(text: &str) -> Result<String, String> {
         return Err(wrong());
     }
     Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// No part of the text is in an error: it may be a token.
+fn collector(text: &str) -> Result<Secret, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some());
+    match url {
+        Some(url) if url.query().is_none() && url.username().is_empty() && url.password().is_none() => {
+            Ok(Secret::new(text))
+        }
+        Some(_) | None => Err("is not a collector's address: write http://127.0.0.1:4318".to_owned()),
+    }
 }
 
 fn admin_key(text: &str) -> Result<Secret, String> {

@@ -7,6 +7,7 @@ use rialto_adapters::port::{NoticeSecrets, RawNotice, References, Verification};
 use uuid::Uuid;
 
 use crate::flow::{Engine, FlowError};
+use crate::metrics;
 use crate::store::Unit;
 use crate::store::inbox::{Notice, NoticeState, NoticeVerdict};
 use crate::store::tenants::Connection;
@@ -89,14 +90,16 @@ async fn take(engine: &Engine, connection: Uuid, raw: RawNotice) -> Result<HookA
         }
         Verification::Rejected(why) => (NoticeVerdict::Rejected, Some(why.to_owned())),
     };
-    tracing::info!(tenant = %connection.tenant_id, connection = %connection.id, verdict = verdict.as_str(), bytes = raw.body.len(), "notice");
+    metrics::NOTICES.add([adapter.manifest().name, verdict.as_str()]);
+    let id = engine.clock.new_id();
+    tracing::info!(tenant = %connection.tenant_id, connection = %connection.id, notice = %id, verdict = verdict.as_str(), why = text, bytes = raw.body.len(), "notice");
     let (state, next_at) = match verdict {
         NoticeVerdict::Verified => (NoticeState::Waiting, Some(now)),
         NoticeVerdict::Nudge => (NoticeState::Done, None),
         NoticeVerdict::Rejected => (NoticeState::Rejected, None),
     };
     let notice = Notice {
-        id: engine.clock.new_id(),
+        id,
         tenant_id: connection.tenant_id,
         connection_id: connection.id,
         raw,

@@ -8,14 +8,14 @@
 //! | 1 | [`core`] | the model, pure: transaction, intent, the step table, counters, events, schedules, sameness |
 //! | 1 | `rialto_adapters::<psp>` | one folder per PSP |
 //! | 1 | [`http`] | what the contracts share: bodies, errors, limits, the docs page |
-//! | 1 | [`clock`], [`config`], [`telemetry`] | the only reader of time and randomness; settings; logs |
+//! | 1 | [`clock`], [`config`], [`telemetry`], [`metrics`] | the only reader of time and randomness; settings; logs and traces; counters |
 //! | 2 | [`store`] | the only place that knows the database: units of work, one file per aggregate, sealing |
 //! | 2 | [`wire`] | HTTP to the outside: fault classification, address guard, scrubbed transcripts |
 //! | 3 | [`flow`] | the verbs: accept, submit (only sender), inquire (only asker), apply (only state changer), … |
 //! | 3 | [`profiles`], [`pages`] | an event as a receiver wants it; hosted pages as HTML |
 //! | 4 | [`contracts`] | what callers speak: billwerk |
 //! | 4 | [`hooks`] | what PSPs post to us |
-//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry |
+//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry, accounts, retention |
 //! | 4 | [`psp`] | the PSP we play: the sandbox |
 //! | 4 | [`admin`] | what the command line needs beside a running server |
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |
@@ -30,6 +30,7 @@ pub mod core;
 pub mod flow;
 pub mod hooks;
 pub mod http;
+pub mod metrics;
 pub mod pages;
 pub mod profiles;
 pub mod psp;

@@ -2,7 +2,8 @@
 //! (RFC 9457).
 //!
 //! - `auth` – operators' keys, and the right each route demands.
-//! - One file per group of routes: `setup` – tenants, connections, keys; `operators` – who may act here, and the audit;
+//! - One file per group of routes: `setup` – tenants, connections, keys; `settings` – what is
+//!   changed of them; `operators` – who may act here, and the audit;
 //!   `operate` – what waits for a person, and what a person does about it;
 //!   `explain` – what has become of something; `doctor` – whether all is well.
 //! - `dto` – bodies; `error` – problems.
@@ -13,12 +14,15 @@ mod error;
 pub mod explain;
 mod operate;
 mod operators;
+mod settings;
 mod setup;
 
 use poem::{Endpoint, EndpointExt, Response};
 use poem_openapi::{OpenApi, OpenApiService, Tags};
 
 use crate::flow::Engine;
+use crate::flow::operate::Act;
+use crate::flow::tenants::SetupError;
 use crate::http::docs::Document;
 use crate::http::router::{Front, Mount, Routes};
 use crate::http::spec::{Example, SpecError, finish};
@@ -26,16 +30,18 @@ use crate::http::spec::{Example, SpecError, finish};
 pub use auth::OperatorKey;
 pub use dto::{ConnectionMade, ConnectionWish, KeyMade, KeyWish, TenantList, TenantMade, TenantWish};
 pub use error::Problems;
+use error::Refused;
 
 /// Every group of routes, in the order of the document. A new one is a file, a place here and, if its examples come
 /// first, a [`Tag`].
-type Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
+type Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
 
-const GROUPS: Groups = (setup::Setup, operators::Operators, operate::Operate, explain::Explain);
+const GROUPS: Groups = (setup::Setup, settings::Settings, operators::Operators, operate::Operate, explain::Explain);
 
 fn examples() -> Vec<Example> {
     [
         setup::Setup::examples(),
+        settings::Settings::examples(),
         operators::Operators::examples(),
         operate::Operate::examples(),
         explain::Explain::examples(),
@@ -46,6 +52,18 @@ fn examples() -> Vec<Example> {
 /// Some routes of the admin API with what stands in the document for them.
 trait Group: OpenApi {
     fn examples() -> Vec<Example>;
+}
+
+/// The answer to whoever set something up. What was refused stands in the audit too.
+async fn told<T>(engine: &Engine, act: Act, done: Result<T, SetupError>) -> Result<T, Refused> {
+    match done {
+        Ok(done) => Ok(done),
+        Err(SetupError::Flow(error)) => Err(error.into()),
+        Err(error) => {
+            engine.audit_refused(act, &error.to_string()).await?;
+            Err(error.into())
+        }
+    }
 }
 
 #[derive(Tags)]

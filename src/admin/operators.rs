@@ -10,8 +10,9 @@ use super::dto::{
     ANSWER, AuditItem, AuditList, ID, KeyMade, OperatorGone, OperatorItem, OperatorList, OperatorWish, parse_id, usual,
 };
 use super::error::Refused;
-use super::{Group, Tag};
+use super::{Group, Tag, told};
 use crate::flow::Engine;
+use crate::flow::operate::Act;
 use crate::http::body::Body;
 use crate::http::spec::{At, Example};
 
@@ -29,7 +30,9 @@ impl Operators {
         engine: Data<&Engine>,
         wish: Body<OperatorWish>,
     ) -> Result<Body<KeyMade>, Refused> {
-        let key = by.engine(&engine).add_operator(&wish.0.name, wish.0.right.into()).await?;
+        let engine = by.engine(&engine);
+        let key = engine.add_operator(&wish.0.name, wish.0.right.into()).await;
+        let key = told(&engine, Act::new("operator.add", "").on(wish.0.name), key).await?;
         Ok(Body(KeyMade { key: key.expose().to_owned() }))
     }
 
@@ -53,7 +56,9 @@ impl Operators {
         /// Name of the operator.
         name: Path<String>,
     ) -> Result<Body<OperatorGone>, Refused> {
-        by.engine(&engine).revoke_operator(&name.0).await?;
+        let engine = by.engine(&engine);
+        let done = engine.revoke_operator(&name.0).await;
+        told(&engine, Act::new("operator.revoke", "").on(&name.0), done).await?;
         Ok(Body(OperatorGone { revoked: name.0 }))
     }
 

@@ -11,8 +11,9 @@ use super::dto::{
     parse_id, usual,
 };
 use super::error::Refused;
-use super::{Group, Tag};
+use super::{Group, Tag, told};
 use crate::flow::Engine;
+use crate::flow::operate::Act;
 use crate::http::body::Body;
 use crate::http::spec::{At, Example};
 
@@ -31,7 +32,9 @@ impl Setup {
         engine: Data<&Engine>,
         wish: Body<TenantWish>,
     ) -> Result<Body<TenantMade>, Refused> {
-        let made = by.engine(&engine).add_tenant(&wish.0.name, wish.0.sandbox).await?;
+        let engine = by.engine(&engine);
+        let made = engine.add_tenant(&wish.0.name, wish.0.sandbox).await;
+        let made = told(&engine, Act::new("tenant.add", wish.0.name), made).await?;
         Ok(Body(TenantMade {
             id: made.id.to_string(),
             app_id: made.app_id,
@@ -64,7 +67,9 @@ impl Setup {
         let tenant = parse_id("tenant", &tenant.0)?;
         let Body(ConnectionWish { adapter, test, settings }) = wish;
         let settings = settings.into_iter().collect();
-        let made = by.engine(&engine).add_connection(tenant, &adapter, test, settings, true).await?;
+        let engine = by.engine(&engine);
+        let made = engine.add_connection(tenant, &adapter, test, settings, true).await;
+        let made = told(&engine, Act::new("connection.add", format!("adapter {adapter}")).of(tenant), made).await?;
         Ok(Body(ConnectionMade { id: made.id.to_string(), hook_url: made.hook_url }))
     }
 
@@ -83,7 +88,10 @@ impl Setup {
         let tenant = parse_id("tenant", &tenant.0)?;
         let Body(KeyWish { contract, connection_id, all_events }) = wish;
         let connection = parse_id("connection of this tenant", &connection_id)?;
-        let key = by.engine(&engine).add_key(tenant, &contract, connection, all_events).await?;
+        let engine = by.engine(&engine);
+        let key = engine.add_key(tenant, &contract, connection, all_events).await;
+        let act = Act::new("key.add", format!("contract {contract}, connection {connection}")).of(tenant);
+        let key = told(&engine, act, key).await?;
         Ok(Body(KeyMade { key: key.expose().to_owned() }))
     }
 }

@@ -1,30 +1,23 @@
 //! Which path is answered by whom, and what surrounds every request.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use poem::endpoint::make;
 use poem::http::{Method, StatusCode};
-use poem::{Endpoint, IntoResponse, Response, Route};
-use serde_json::json;
-use tokio::sync::watch;
-use uuid::Uuid;
+use poem::{Endpoint, Response, Route};
 
+use super::watch::{Watch, plain};
 use crate::admin::{self, OperatorKey, Problems};
 use crate::contracts::billwerk;
 use crate::flow::Engine;
 use crate::hooks;
 use crate::http::docs::{Docs, Document};
 use crate::http::edge::Edge;
-use crate::http::error::{Plain, mapped};
+use crate::http::error::{Kind, Plain, Problem, mapped};
 use crate::http::paths::Paths;
 use crate::http::router::Switch;
 use crate::psp::sandbox::{self, SandboxPsp};
-use crate::store::Store;
 use crate::wire::Guard;
-
-/// A database that needs longer for one row would not answer callers in time either.
-const READY_WITHIN: Duration = Duration::from_secs(2);
 
 /// What the doors lead to.
 pub(super) struct Doors {
@@ -33,20 +26,19 @@ pub(super) struct Doors {
     pub sandbox: SandboxPsp,
     pub edge: Edge,
     pub key: OperatorKey,
-    /// True once no more requests are wanted.
-    pub stopping: watch::Receiver<bool>,
+    pub watch: Watch,
 }
 
 impl Doors {
-    /// The server's main address.
-    pub fn main(&self, with_admin: bool) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
+    /// The server's main address. `open`: whether whoever can connect may see the metrics.
+    pub fn main(&self, with_admin: bool, open: bool) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
         let pages = Route::new()
             .nest("/hooks", hooks::endpoint(self.engine.clone()))
             .at(billwerk::page::PATH, billwerk::page(self.engine.clone(), self.guard.clone()))
             .nest("/sandbox/pay", sandbox::routes(self.sandbox.clone()));
-        let pages = self.around(pages, documents(with_admin)?);
+        let pages = self.around(pages, documents(with_admin)?, with_admin.then_some(open));
         let billwerk = billwerk::service(self.engine.clone(), self.guard.clone(), &self.edge);
-        let mut switch = Switch::new(pages).front(billwerk.routes, billwerk.endpoint);
+        let mut switch = Switch::new(pages).front(billwerk::CONTRACT, billwerk.routes, billwerk.endpoint);
         if with_admin {
             switch = self.with_admin(switch);
         }
@@ -54,56 +46,55 @@ impl Doors {
     }
 
     /// The admin address.
-    pub fn admin(&self) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
-        let switch = Switch::new(self.around(Route::new(), vec![admin::spec()?]));
+    pub fn admin(&self, open: bool) -> anyhow::Result<impl Endpoint<Output = Response> + 'static> {
+        let switch = Switch::new(self.around(Route::new(), vec![admin::spec()?], Some(open)));
         Ok(self.edge.observed(self.with_admin(switch)))
     }
 
     fn with_admin(&self, switch: Switch) -> Switch {
         let service = admin::service(self.engine.clone(), self.key.clone());
-        switch.front(Arc::new(admin::routes()), mapped(self.edge.detached(service), Problems))
+        switch.front("admin", Arc::new(admin::routes()), mapped(self.edge.detached(service), Problems))
     }
 
-    /// What belongs to no contract: pages, documents and health. Health stands outside the cap on requests: a busy
-    /// server is not a dead one.
-    fn around(&self, pages: Route, documents: Vec<Document>) -> impl Endpoint<Output = Response> + 'static {
+    /// What belongs to no contract: pages, documents, health and metrics. The latter two stand outside the cap on requests:
+    /// a busy server is not a dead one.
+    fn around(
+        &self,
+        pages: Route,
+        documents: Vec<Document>,
+        metrics: Option<bool>,
+    ) -> impl Endpoint<Output = Response> + 'static {
         let docs = Arc::new(Docs::new(documents));
         let pages = pages.nest_no_strip("/docs", docs.clone()).nest_no_strip("/openapi", docs);
-        let (store, stopping) = (self.engine.store.clone(), self.stopping.clone());
-        let ready = make(move |_| ready(store.clone(), *stopping.borrow()));
-        let live = make(|_| async { health(StatusCode::OK, "live", None) });
-        let health = Route::new().at("/health/live", live).at("/health/ready", ready);
+        let watch = self.watch.clone();
+        let ready = make(move |_| {
+            let watch = watch.clone();
+            async move { watch.ready().await }
+        });
+        let live = make(|_| async { plain(StatusCode::OK, "application/json", r#"{"status":"live"}"#.to_owned()) });
+        let mut health = Route::new().at("/health/live", live).at("/health/ready", ready);
+        if let Some(open) = metrics {
+            health = health.at("/metrics", self.metrics(open));
+        }
         mapped(health.nest_no_strip("/", self.edge.detached(pages)), Plain)
     }
-}
 
-/// Whether a request would find what it needs.
-async fn ready(store: Store, stopping: bool) -> Response {
-    if stopping {
-        return health(StatusCode::SERVICE_UNAVAILABLE, "not ready", Some("the server is stopping"));
+    /// Where not everybody who can connect may look, it takes an operator's key, of any right.
+    fn metrics(&self, open: bool) -> impl Endpoint<Output = Response> + 'static {
+        let watch = self.watch.clone();
+        make(move |request| {
+            let watch = watch.clone();
+            async move {
+                if request.method() != Method::GET {
+                    return Err(Problem::method(vec![Method::GET]).into());
+                }
+                if !open && !watch.may_look(&request).await {
+                    return Err(Problem::new(Kind::Unauthorised, "an operator's key is wanted").into());
+                }
+                Ok::<Response, poem::Error>(watch.metrics().await)
+            }
+        })
     }
-    // In a task of its own, as every database call: the caller may go away in the middle of it.
-    let asked = tokio::spawn(async move { store.tenant(Uuid::nil()).await });
-    match tokio::time::timeout(READY_WITHIN, asked).await {
-        Ok(Ok(Ok(_))) => health(StatusCode::OK, "ready", None),
-        Ok(Ok(Err(error))) => {
-            tracing::warn!(%error, "not ready");
-            health(StatusCode::SERVICE_UNAVAILABLE, "not ready", Some("the database refuses; the log says why"))
-        }
-        Ok(Err(_)) | Err(_) => {
-            tracing::warn!("not ready: the database does not answer");
-            health(StatusCode::SERVICE_UNAVAILABLE, "not ready", Some("the database does not answer"))
-        }
-    }
-}
-
-fn health(status: StatusCode, state: &str, why: Option<&str>) -> Response {
-    let body = match why {
-        Some(why) => json!({ "status": state, "why": why }),
-        None => json!({ "status": state }),
-    };
-    let response = Response::builder().status(status).content_type("application/json");
-    response.header("cache-control", "no-store").body(body.to_string()).into_response()
 }
 
 /// The documents of the contracts, in the order in which they are shown.
@@ -130,5 +121,6 @@ pub fn paths() -> anyhow::Result<Paths> {
     paths.add("sandbox", Method::POST, "/sandbox/pay/{session}");
     paths.add("health", Method::GET, "/health/live");
     paths.add("health", Method::GET, "/health/ready");
+    paths.add("health", Method::GET, "/metrics");
     Ok(paths)
 }

@@ -35,6 +35,7 @@ async fn the_doors_are_where_they_are_said_to_be() {
     let rows = [
         (&main, "/health/live", 200),
         (&main, "/health/ready", 200),
+        (&main, "/metrics", 404),
         (&main, "/docs", 308),
         (&main, "/docs/", 200),
         (&main, "/docs/docs.js", 200),
@@ -44,6 +45,7 @@ async fn the_doors_are_where_they_are_said_to_be() {
         (&main, "/", 404),
         (&main, "/%", 404),
         (&admin, "/health/ready", 200),
+        (&admin, "/metrics", 200),
         (&admin, "/openapi/admin.json", 200),
         (&admin, "/docs/", 200),
         (&admin, "/admin/tenants", 401),
@@ -88,6 +90,36 @@ async fn in_the_demo_everything_is_on_one_address() {
     config.listen = "0.0.0.0:0".parse().expect("an address");
     let Err(error) = App::start(&config, AppParts::demo(&config)).await else { panic!("a demo for everybody") };
     assert!(error.to_string().contains("127.0.0.1:8080"), "{error}");
+}
+
+#[tokio::test]
+async fn metrics_are_open_on_this_machine_and_take_a_key_elsewhere() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut config = config(&folder);
+    config.admin_listen = Some("0.0.0.0:0".parse().expect("an address"));
+    config.admin_on_main = true;
+    let app = App::start(&config, AppParts::of(&config)).await.expect("a server");
+    let admin = format!("http://127.0.0.1:{}/metrics", app.admin_address.expect("an address of its own").port());
+    let main = format!("http://{}/metrics", app.address);
+    let reader = crate::store::operators::Operator {
+        id: app.engine.clock.new_id(),
+        name: "prometheus".to_owned(),
+        right: crate::store::operators::Right::Read,
+        created_at: app.engine.clock.now(),
+        revoked_at: None,
+    };
+    let key = Secret::new("a-key-that-may-only-look");
+    let mut unit = crate::store::Unit::new("test");
+    crate::store::operators::add(&mut unit, &reader, crate::store::hash_token(key.expose()));
+    app.engine.store.run(unit).await.expect("a database").expect("a new name");
+    // What stands before a loopback address may be the world's proxy.
+    for url in [&admin, &main] {
+        assert_eq!(get(url.clone(), None).await.status, 401, "{url}");
+        assert_eq!(get(url.clone(), Some(&Secret::new("wrong"))).await.status, 401, "{url}");
+        assert_eq!(get(url.clone(), Some(&app.operator_key)).await.status, 200, "{url}");
+        assert_eq!(get(url.clone(), Some(&key)).await.status, 200, "{url}");
+    }
+    app.stop().await;
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Parser, Subcommand};
 use uuid::Uuid;
 
+use super::settings::{ConnectionRefused, ConnectionSet, KeySet, TenantSet, WhichKey};
 use crate::http::amount::Amount;
 
 const AFTER: &str = "\
@@ -189,6 +190,13 @@ pub enum TenantCommand {
     },
     /// List the oldest hundred tenants.
     List,
+    /// Change a tenant's settings.
+    ///
+    /// webhook_hosts: the hosts that its callers may name as webhookTarget, with commas between them, each exact or with
+    /// everything below a name (*.shop.example); empty for every public one.
+    #[command(after_help = "Example:\n  rialto tenant set --tenant 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 \
+                            'webhook_hosts=*.billwerk.com,*.frisbii-transform.com'\n\nWith --json: {\"settings\"}")]
+    Set(TenantSet),
 }
 
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -211,6 +219,13 @@ pub enum ConnectionCommand {
         #[arg(long)]
         test: bool,
     },
+    /// Change settings; they are tried out at the provider before they take effect.
+    #[command(after_help = "Example:\n  rialto connection set --id 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d01 --set \
+                            webhook_secret=c\n\nWith --json: {\"id\", \"version\", \"changed\", \"accepted\"}")]
+    Set(ConnectionSet),
+    /// Decide whether callers are told that the provider refuses the account: they then stop using it.
+    #[command(after_help = "With --json: {\"id\", \"refusals\", \"told\"}")]
+    Refused(ConnectionRefused),
 }
 
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -234,6 +249,19 @@ pub enum KeyCommand {
         #[arg(long)]
         all_events: bool,
     },
+    /// List a tenant's keys: their ids and how they begin.
+    #[command(after_help = "With --json: {\"keys\": [{\"id\", \"hint\", \"contract\", …}]}")]
+    List {
+        /// Id of the tenant.
+        #[arg(long, value_name = "ID")]
+        tenant: Uuid,
+    },
+    /// Change how the holder of a key is answered.
+    #[command(after_help = "Example:\n  rialto key set --key-hint sk_test_5d41 --answers pascal,number --errors \
+                            camel,name\n\nWith --json: the key as key list shows it")]
+    Set(KeySet),
+    /// Take a key away, for good. What was made with it goes on.
+    Revoke(WhichKey),
 }
 
 #[derive(Debug, PartialEq, Eq, Subcommand)]
@@ -275,10 +303,10 @@ pub struct ResolveArgs {
     #[arg(long)]
     pub give_back: bool,
     /// Why it was declined, such as insufficient_funds; without it: rejected.
-    #[arg(long, value_name = "NAME", requires = "verdict")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["keep", "give_back"])]
     pub reason: Option<String>,
     /// What moved, in major units, where that is not what was asked for.
-    #[arg(long, value_name = "12.34", value_parser = amount, requires = "verdict")]
+    #[arg(long, value_name = "12.34", value_parser = amount, conflicts_with_all = ["keep", "give_back"])]
     pub amount: Option<Amount>,
     /// Of the amount; it must be the transaction's.
     #[arg(long, value_name = "EUR", requires = "amount")]
@@ -331,7 +359,7 @@ fn amount(text: &str) -> Result<Amount, String> {
     Amount::parse(text).ok_or_else(|| "write a number such as 12.34".to_owned())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE")?;
     if key.is_empty() {
         return Err("write KEY=VALUE, with a key".to_owned());
@@ -369,6 +397,14 @@ mod tests {
             format!("key add --tenant {ID} --contract billwerk --connection {ID} --all-events"),
             "operator add --name ada --right resolve --json".to_owned(),
             "operator list".to_owned(),
+            format!("tenant set --tenant {ID} webhook_hosts=*.a.example,b.example"),
+            format!("connection set --id {ID} --set a=b --set c= --force"),
+            format!("connection refused --id {ID} --tell"),
+            format!("connection refused --id {ID} --hold --json"),
+            format!("key list --tenant {ID}"),
+            format!("key set --id {ID} --answers pascal,number --errors default --notices camel,name"),
+            "key set --key-hint sk_test_5d41 --answers pascal,number".to_owned(),
+            "key revoke --key-hint sk_test_5d41".to_owned(),
             "operator revoke --name ada".to_owned(),
             "audit".to_owned(),
             format!("audit --tenant {ID} --json"),
@@ -412,13 +448,19 @@ mod tests {
             ("connection add --adapter x --set a", "KEY=VALUE"),
             ("connection add --adapter x --set =b", "KEY=VALUE"),
             ("key add --contract billwerk", "--tenant"),
+            ("key revoke", "--id"),
+            ("key set --answers pascal,number", "--key-hint"),
+            ("tenant set --tenant 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00", "KEY=VALUE"),
+            ("connection set --id 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00", "--set"),
+            ("connection refused --id 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00", "--tell"),
+            ("connection refused --id 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --tell --hold", "--hold"),
             ("operator add --name ada --right king", "resolve"),
             ("audit --tenant 7", "--tenant"),
             ("resolve 7 --keep --why x", "TRANSACTION"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep", "--why"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --why x", "--keep"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --as declined --why x", "cannot be used"),
-            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "--as"),
+            ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --keep --amount 1 --why x", "cannot be used"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as lost --why x", "succeeded"),
             ("resolve 0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00 --as succeeded --amount 1,5 --why x", "12.34"),
             ("notice list --state odd", "unmatched"),

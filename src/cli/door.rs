@@ -88,7 +88,8 @@ impl Door {
         let detail = answer["detail"].as_str().unwrap_or("no reason given");
         match (status, answer["field"].as_str()) {
             (401, _) => bail!(
-                "the running server does not know this operator's key: set RIALTO_ADMIN_KEY to the one it was started with"
+                "the running server does not know this operator's key: set RIALTO_ADMIN_KEY to the one it was started with, or \
+                 to one of `rialto operator add`"
             ),
             (_, Some(field)) => bail!("{field}: {detail}"),
             (_, None) => bail!("{detail}"),

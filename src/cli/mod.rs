@@ -2,7 +2,7 @@
 //!
 //! - `args` – what can be written. `serve` – runs the server. `simulate` – plays a PSP. [`walkthrough`] – calls that paste as they stand.
 //! - `door` – the way to the admin API, of a running server or in this process, which all others go: `setup` – tenants,
-//!   connections, keys; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
+//!   connections, keys; `settings` – what is changed of them; `operators` – who may act, and the audit; `operate` – what waits for a person; `explain` – what has
 //!   become of something.
 
 mod args;
@@ -11,6 +11,7 @@ mod explain;
 mod operate;
 mod operators;
 mod serve;
+mod settings;
 mod setup;
 mod simulate;
 pub mod walkthrough;
@@ -25,13 +26,18 @@ use crate::app::lock::{Lock, Presence, Taken};
 use crate::app::{documents, open};
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat};
-use crate::telemetry;
+use crate::telemetry::{self, Export};
 use args::{Cli, Command};
 
 /// Reads the command line and carries it out. What goes wrong is told on standard error.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let done = tokio::runtime::Runtime::new().context("cannot start").and_then(|runtime| runtime.block_on(run(cli)));
+    let done = tokio::runtime::Runtime::new().context("cannot start").and_then(|runtime| {
+        let done = runtime.block_on(run(cli));
+        // A name that is still being looked up keeps nobody waiting who wants to end.
+        runtime.shutdown_background();
+        done
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -50,9 +56,12 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
     let serves = matches!(cli.command, Command::Serve { .. } | Command::Simulate(_));
     let usual = if serves { telemetry::SERVER_FILTER } else { telemetry::COMMAND_FILTER };
     let filter = config.log.as_deref().unwrap_or(usual);
-    telemetry::init(filter, config.log_format == LogFormat::Json).context("cannot start the log")?;
+    let serves = matches!(cli.command, Command::Serve { .. });
+    let traced = config.otlp_endpoint.as_ref().filter(|_| serves);
+    let (export, outlet) = traced.map(|_| Export::new(Clock::nanos, Clock::span_id)).unzip();
+    telemetry::init(filter, config.log_format == LogFormat::Json, export).context("cannot start the log")?;
     match cli.command {
-        Command::Serve { demo } => serve::run(&config, demo).await,
+        Command::Serve { demo } => serve::run(&config, demo, outlet).await,
         Command::Migrate => migrate(&config, cli.json).await,
         Command::Simulate(args) => simulate::run(&config, cli.json, args).await,
         Command::Tenant { command } => setup::tenant(&config, cli.json, command).await,

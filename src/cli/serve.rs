@@ -5,16 +5,21 @@ use anyhow::Context as _;
 use super::walkthrough;
 use crate::app::{App, AppParts, demo};
 use crate::config::Config;
+use crate::telemetry::Outlet;
 
-pub async fn run(config: &Config, with_demo: bool) -> anyhow::Result<()> {
+/// `outlet`: where finished spans come out, if traces are on.
+pub async fn run(config: &Config, with_demo: bool, outlet: Option<Outlet>) -> anyhow::Result<()> {
     // Before anything else, so that a signal that comes early is not lost.
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let parts = if with_demo { AppParts::demo(config) } else { AppParts::of(config) };
     let clock = parts.clock.clone();
-    let app = tokio::select! {
+    let mut app = tokio::select! {
         app = App::start(config, parts) => app?,
         () = signals.next() => return Ok(()),
     };
+    if let Some((endpoint, outlet)) = config.otlp_endpoint.as_ref().zip(outlet) {
+        app.tell_spans(endpoint.expose(), outlet)?;
+    }
     if let Some(prepared) = &app.demo {
         print!("{}", walkthrough::text(prepared, &demo::file(config), &clock));
     }

@@ -160,6 +160,16 @@ pub enum WebhookType {
 }
 
 impl WebhookType {
+    /// The name, for receivers that want names.
+    pub fn name(self) -> &'static str {
+        match self {
+            WebhookType::Preauth => "Preauth",
+            WebhookType::Payment => "Payment",
+            WebhookType::Refund => "Refund",
+            WebhookType::Agreement => "Agreement",
+        }
+    }
+
     /// The number on the wire.
     pub fn number(self) -> u8 {
         match self {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use rialto_adapters::port::manifest::MethodName;
 use rialto_adapters::port::{self, Duration, Kind, Money, Timestamp};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::budget::Admitted;
@@ -15,12 +16,14 @@ use super::limits::{
     CALL_ANSWERED_WITHIN, PAYOUT_SUBMIT_WITHIN, POLL_PAUSE, RACES_MAX, SCHEDULED_SUBMIT_WITHIN, SUBMIT_WITHIN,
     UNANSWERED_SWEPT_AFTER,
 };
-use super::{Engine, FlowError, Known};
+use super::tenants::CONTRACTS;
+use super::{Engine, FlowError, Known, work};
 use crate::core::counters::{Counters, Verb};
 use crate::core::event::EventType;
 use crate::core::intent::{IntentKind, IntentState};
 use crate::core::sameness::{self, Sameness};
 use crate::core::transaction::State;
+use crate::metrics;
 use crate::store::agreements::{self, Agreement, AgreementState};
 use crate::store::forms::Details;
 use crate::store::intents::{self, Intent};
@@ -170,8 +173,10 @@ impl Engine {
                 Ok(built) => built,
                 Err(accepted) => return Ok(accepted),
             };
-            let refusal = match self.store.run(unit).await? {
+            let span = work!("accept", known.intent);
+            let refusal = match self.store.run(unit).instrument(span.clone()).await? {
                 Ok(()) => {
+                    span.in_scope(|| self.tell_accepted(&known))?;
                     self.nudges.dispatcher.notify_one();
                     let (intent, transaction) = (Box::new(known.intent.clone()), known.t.id);
                     let sending = match first {
@@ -196,6 +201,16 @@ impl Engine {
             }
         }
         Err(FlowError::Broken(format!("intent {} keeps changing", wish.caller_key)))
+    }
+
+    fn tell_accepted(&self, known: &Known) -> Result<(), FlowError> {
+        let Known { t, intent, connection } = known;
+        let (adapter, kind) = (self.adapter(connection)?.manifest().name, t.kind.as_str());
+        let contract = CONTRACTS.iter().find(|contract| **contract == intent.contract).copied();
+        metrics::INTENTS.add([contract.unwrap_or("other"), intent.kind.as_str()]);
+        metrics::TRANSACTIONS.add([adapter, kind, t.state.name()]);
+        tracing::info!(tenant = %t.tenant_id, contract, operation = intent.operation, adapter, kind, transaction = %t.id, "accepted");
+        Ok(())
     }
 
     async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Result<Built, Accepted>, FlowError> {
@@ -235,7 +250,10 @@ impl Engine {
             details,
             notify_url: wish.notify_url.clone(),
             expires_at: wish.page_until,
-            trace: None,
+            trace: Some(match &caller.trace {
+                Some(trace) => trace.to_string(),
+                None => self.clock.new_id().simple().to_string(),
+            }),
             created_at: now,
             updated_at: now,
         };

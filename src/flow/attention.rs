@@ -1,9 +1,10 @@
 //! Everything that waits for a person, oldest first, with what can be done about it.
 
-use rialto_adapters::port::{Kind, Timestamp};
+use rialto_adapters::port::Timestamp;
 use uuid::Uuid;
 
 use super::limits::NEEDS_ATTENTION_AFTER;
+use super::resolve::NotResolved;
 use super::{Engine, FlowError};
 use crate::core::alert::Alert;
 use crate::core::transaction::State;
@@ -72,8 +73,8 @@ impl Engine {
         let mut items: Vec<Item> = Vec::new();
         for (alert, about) in &alerts.rows {
             let can_go_back = match about {
-                Some(t) if alert.kind == Alert::LateMoney.as_str() => self.can_give_back(t).await?,
-                Some(_) | None => false,
+                Some(t) => self.can_give_back(t, &alert.kind).await?,
+                None => false,
             };
             items.push(of_alert(alert, about.as_ref(), can_go_back));
         }
@@ -88,19 +89,16 @@ impl Engine {
         Ok(Attention { items, left_out })
     }
 
-    /// Whether money that came too late is still here and can go back through the provider.
-    async fn can_give_back(&self, t: &Transaction) -> Result<bool, FlowError> {
-        let (kind, left) = match t.kind {
-            Kind::Preauth => (Kind::Release, t.counters.available_to_release()),
-            Kind::Charge | Kind::Capture => (Kind::Refund, t.counters.available_to_refund()),
-            Kind::StoreMeans | Kind::Release | Kind::Payout | Kind::Refund => return Ok(false),
-        };
-        if left == 0 || !t.state.is_good(t.kind) {
+    /// Whether money that is not the merchant's is still here and can go back through the provider.
+    async fn can_give_back(&self, t: &Transaction, alert: &str) -> Result<bool, FlowError> {
+        if ![Alert::LateMoney, Alert::GiveBackFailed].iter().any(|kind| kind.as_str() == alert) {
             return Ok(false);
         }
-        let connection = self.connection(t.tenant_id, t.connection_id).await?;
-        let manifest = self.adapter(&connection)?.manifest();
-        Ok(manifest.capability(kind, t.method, t.amount.currency).is_some())
+        match self.held(t, std::iter::once(alert)).await {
+            Ok(_) => Ok(true),
+            Err(NotResolved::Flow(error)) => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -129,6 +127,8 @@ fn of_alert(alert: &StoredAlert, transaction: Option<&Transaction>, can_give_bac
             State::Authorised if alert.kind == Alert::Conflict.as_str() => {
                 commands.push(resolve(t.id, "--as cancelled"));
             }
+            // Of what could not be given back there is no doubt.
+            State::Declined(_) if alert.kind == Alert::GiveBackFailed.as_str() => {}
             State::Declined(_) | State::Expired | State::Cancelled => {
                 commands.push(resolve(t.id, &format!("--as {}", State::good(t.kind).name())));
             }

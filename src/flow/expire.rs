@@ -59,9 +59,6 @@ impl Engine {
     async fn close_as_expired(&self, intent: &Intent, main: &Transaction) -> Result<(), FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("expire");
-        intents::set_state(&mut unit, intent, IntentState::Closed(ClosedBy::Expired), now);
-        intents::set_expiry(&mut unit, intent.tenant_id, intent.id, None);
-        self.tell(&mut unit, intent, Some(main), EventType::Expired, None);
         let mut release = None;
         if main.state == State::Authorised && main.counters.available_to_release() > 0 {
             let connection = self.connection(main.tenant_id, main.connection_id).await?;
@@ -74,9 +71,13 @@ impl Engine {
                 release = Some(child);
             }
         }
+        // Behind the transaction, as everywhere: two nodes that lock them in different orders would wait for each other.
+        intents::set_state(&mut unit, intent, IntentState::Closed(ClosedBy::Expired), now);
+        intents::set_expiry(&mut unit, intent.tenant_id, intent.id, None);
+        self.tell(&mut unit, intent, Some(main), EventType::Expired, None);
         match self.store.run(unit).await? {
             Ok(()) => {
-                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, "expired");
+                tracing::info!(tenant = %intent.tenant_id, intent = %intent.id, trace = intent.trace, "expired");
                 if main.state == State::Created {
                     // Never to be sent now, which is for the sender to say.
                     self.spawn_submit(main.tenant_id, main.id);

@@ -21,6 +21,8 @@ pub struct Caller {
     pub style: KeyStyle,
     /// Hosts the tenant's notices may go to; empty is every public one.
     pub webhook_hosts: Arc<[String]>,
+    /// The id of the request, in logs and traces: everything it leads to stands under the same.
+    pub trace: Option<Arc<str>>,
 }
 
 /// Longest token looked at: ours are 47 characters; a longer one is not worth hashing.
@@ -43,6 +45,7 @@ impl Engine {
             connection: found.connection,
             style: found.style,
             webhook_hosts: found.tenant.webhook_hosts.into(),
+            trace: None,
         }))
     }
 }

@@ -2,18 +2,21 @@
 
 use rialto_adapters::port::wire::Deadlines;
 use rialto_adapters::port::{Context, Duration, Feed, Lookup, OurReference, Probe, References, Settings, Timestamp};
+use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::apply::News;
 use super::budget::Allowed;
 use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR, PROBE_ANSWERED_WITHIN};
 use super::submit::{Resend, may_resend};
-use super::{Engine, FlowError, Known};
+use super::{Engine, FlowError, Known, work};
 use crate::clock::Clock;
 use crate::core::budget::Purpose;
 use crate::core::schedule;
 use crate::core::step::Learned;
 use crate::core::transaction::State;
+use crate::metrics;
 use crate::store::history::Source;
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
@@ -116,7 +119,8 @@ impl Engine {
             return Ok(Asked::NotNow);
         }
         let known = self.known(t.tenant_id, t.id).await?;
-        self.ask(&known).await
+        let span = work!("lookup", known.intent);
+        self.ask(&known).instrument(span).await
     }
 
     async fn ask(&self, known: &Known) -> Result<Asked, FlowError> {
@@ -145,7 +149,15 @@ impl Engine {
             deadlines: Deadlines { send_by: until, answer_by: until },
             hook_url: &self.hook_url(connection.id),
         };
+        let started = Instant::now();
         let found = adapter.lookup(&context, t.kind, &references).await;
+        let outcome = match &found {
+            Lookup::Reported(_) => "reported",
+            Lookup::Absent => "absent",
+            Lookup::CannotAsk => "cannot_ask",
+            Lookup::Unknown(_) => "unknown",
+        };
+        metrics::PSP_CALLS.took([adapter.manifest().name, "lookup", outcome], started.elapsed());
         let exchanges = self.exchanges(t, "lookup", recorder.take());
         let news = News { source: Source::Lookup, exchanges, ..News::of_ours(Learned::AbsentNotYet) };
         let again = may_resend(adapter, t, &self.clock, asked_at);

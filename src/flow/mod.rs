@@ -40,7 +40,7 @@ pub mod tenants;
 use std::sync::Arc;
 
 use rialto_adapters::port::{Adapter, Wire};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -62,6 +62,49 @@ pub struct Engine {
     leases: budget::Leases,
     /// Who stands in the audit for what is set up or decided.
     actor: Arc<str>,
+    pub sending: Sending,
+}
+
+/// A span in which something is done for an intent: its lines, and its part of the trace, stand under the id of the
+/// request that made the intent.
+macro_rules! work {
+    ($name:literal, $intent:expr) => {
+        tracing::error_span!($name, trace = $intent.trace.as_deref(), intent = %$intent.id)
+    };
+}
+use work;
+
+/// Counts the instructions that are on their way to a PSP, until what came of them is committed: a stop waits for them.
+/// Nothing depends on it; one that is cut off is looked up by whoever is there then.
+#[derive(Clone, Debug, Default)]
+pub struct Sending(Arc<watch::Sender<usize>>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct Sent(Sending);
+
+impl Sending {
+    fn begin(&self) -> Sent {
+        self.0.send_modify(|count| *count += 1);
+        Sent(self.clone())
+    }
+
+    pub fn count(&self) -> usize {
+        *self.0.borrow()
+    }
+
+    /// Resolves once none is under way.
+    pub async fn settled(&self) {
+        let mut count = self.0.subscribe();
+        // The sender is here, so it cannot be gone.
+        let _ = count.wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 /// Wakes a worker before its timer does. Losing a nudge costs a moment, never the work.
@@ -108,6 +151,7 @@ impl Engine {
             public_url: public_url.trim_end_matches('/').into(),
             nudges: Nudges::default(),
             leases: budget::Leases::default(),
+            sending: Sending::default(),
             actor: operate::OURSELVES.into(),
         }
     }

@@ -7,8 +7,8 @@ use uuid::Uuid;
 use super::limits::{NOTICE_HELD_FOR, RACES_MAX};
 use super::tenants::{KEY_BYTES, NAME_MAX, SetupError, invalid};
 use super::{Engine, FlowError};
+use crate::core::schedule;
 use crate::core::transaction::State;
-use crate::profiles::Profile;
 use crate::store::deliveries::{self, Delivery, DeliveryState};
 use crate::store::inbox::{self, Notice, NoticeState};
 use crate::store::operators::{self, AuditEntry, Operator, Right};
@@ -110,7 +110,7 @@ impl Engine {
             actor: self.actor().to_owned(),
             action: act.action.to_owned(),
             tenant_id: act.tenant,
-            subject: act.subject,
+            subject: act.subject.map(cut),
             details: cut(act.details),
             outcome: cut(outcome.to_owned()),
             at: self.clock.now(),
@@ -308,7 +308,8 @@ impl Engine {
             return Err(NotDone::State { state: delivery.state.as_str(), wanted: "dead", verb: "tried again" });
         }
         let now = self.clock.now();
-        let patience = Profile::Billwerk.schedule().total.unwrap_or_default();
+        // The only profile there is.
+        let patience = schedule::BILLWERK.total.unwrap_or_default();
         let mut unit = Unit::new("replay_delivery");
         deliveries::revive(&mut unit, delivery, now.plus(self.clock.wait(patience)), now);
         self.audit(&mut unit, act.clone(), "is due again");

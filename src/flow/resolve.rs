@@ -2,7 +2,7 @@
 //! us, what a contradiction comes to, what is done with money that came too late. It appends a fact like any other, with
 //! who and why, and is stepped by the same table.
 
-use rialto_adapters::port::{Kind, Money, Reason, Verdict};
+use rialto_adapters::port::{Kind, Money, Verdict};
 use uuid::Uuid;
 
 use super::apply::News;
@@ -35,6 +35,15 @@ pub struct Resolved {
     pub after: Transaction,
     /// Transactions that this started: money given back, a rest released.
     pub started: Vec<Uuid>,
+}
+
+/// Money that can go back.
+pub(in crate::flow) struct Held {
+    /// Where it came in.
+    of: Transaction,
+    kind: Kind,
+    verb: Verb,
+    amount: Money,
 }
 
 /// Why nothing was changed. The texts are for whoever asked.
@@ -91,18 +100,6 @@ pub fn verdict_name(verdict: &Verdict) -> &'static str {
         Verdict::Expired => "expired",
         Verdict::Cancelled => "cancelled",
         Verdict::Unrecognised(_) => "unrecognised",
-    }
-}
-
-/// The verdict of a name an operator may say. `reason` is of a decline alone.
-pub fn verdict_of(name: &str, reason: Option<Reason>) -> Option<Verdict> {
-    match (name, reason) {
-        ("declined", reason) => Some(Verdict::Declined(reason.unwrap_or(Reason::Rejected))),
-        ("succeeded", None) => Some(Verdict::Succeeded),
-        ("authorised", None) => Some(Verdict::Authorised),
-        ("expired", None) => Some(Verdict::Expired),
-        ("cancelled", None) => Some(Verdict::Cancelled),
-        _ => None,
     }
 }
 
@@ -251,30 +248,16 @@ impl Engine {
         open: &[StoredAlert],
         why: &str,
     ) -> Result<Option<Resolved>, NotResolved> {
-        let late = open.iter().any(|alert| alert.kind == Alert::LateMoney.as_str());
-        if !late || !t.state.is_good(t.kind) {
-            return Err(NotResolved::NotLate(t.state));
-        }
-        let (kind, verb) = match t.kind {
-            Kind::Preauth => (Kind::Release, Verb::Release),
-            Kind::Charge | Kind::Capture => (Kind::Refund, Verb::Refund),
-            Kind::StoreMeans | Kind::Release | Kind::Payout | Kind::Refund => return Err(NotResolved::CannotGiveBack),
-        };
-        let left = t.counters.available(verb);
-        if left == 0 {
-            return Err(NotResolved::NothingLeft);
-        }
-        let Known { intent, connection, .. } = self.known_with(t.clone()).await?;
-        let manifest = self.adapter(&connection)?.manifest();
-        if manifest.capability(kind, t.method, t.amount.currency).is_none() {
-            return Err(NotResolved::CannotGiveBack);
-        }
-        let whole = Money::new(left, t.amount.currency);
-        let child = self.new_transaction(&intent, kind, Some(t), manifest.name, whole)?;
-        let outcome = format!("{} {} of {whole} under way", kind.as_str(), child.id);
+        let held = self.held(t, open.iter().map(|alert| alert.kind.as_str())).await?;
+        let Known { intent, connection, .. } = self.known_with(held.of.clone()).await?;
+        let name = self.adapter(&connection)?.manifest().name;
+        let child = self.new_transaction(&intent, held.kind, Some(&held.of), name, held.amount)?;
+        // As with what goes back by itself, an outage of an hour is no end.
+        let child = self.scheduled(child, self.clock.now());
+        let outcome = format!("{} {} of {} under way", held.kind.as_str(), child.id, held.amount);
         let done = self
             .let_be(t, self.source(why), "given back", |unit| {
-                transactions::reserve(unit, t, verb, whole.minor);
+                transactions::reserve(unit, &held.of, held.verb, held.amount.minor);
                 transactions::insert(unit, &child);
                 self.audit(unit, act.clone(), &outcome);
             })
@@ -284,6 +267,41 @@ impl Engine {
         }
         self.spawn_submit(child.tenant_id, child.id);
         Ok(Some(Resolved { before: t.clone(), after: t.clone(), started: vec![child.id] }))
+    }
+
+    /// What can be given back for a transaction with these open alerts: late money that it holds itself, or what it was to
+    /// give back of its parent and could not.
+    pub(in crate::flow) async fn held(
+        &self,
+        t: &Transaction,
+        mut alerts: impl Iterator<Item = &str>,
+    ) -> Result<Held, NotResolved> {
+        let failed = matches!(t.kind, Kind::Release | Kind::Refund) && t.state.is_bad();
+        let wanted = if failed { Alert::GiveBackFailed } else { Alert::LateMoney };
+        if !alerts.any(|kind| kind == wanted.as_str()) || !(failed || t.state.is_good(t.kind)) {
+            return Err(NotResolved::NotLate(t.state));
+        }
+        let of = match failed {
+            false => t.clone(),
+            true => self.parent(t).await?.ok_or(NotResolved::CannotGiveBack)?,
+        };
+        let (kind, verb) = match of.kind {
+            Kind::Preauth => (Kind::Release, Verb::Release),
+            Kind::Charge | Kind::Capture => (Kind::Refund, Verb::Refund),
+            Kind::StoreMeans | Kind::Release | Kind::Payout | Kind::Refund => return Err(NotResolved::CannotGiveBack),
+        };
+        let left = of.counters.available(verb);
+        let minor = if failed { left.min(t.amount.minor) } else { left };
+        if minor == 0 {
+            return Err(NotResolved::NothingLeft);
+        }
+        let connection = self.connection(of.tenant_id, of.connection_id).await?;
+        let manifest = self.adapter(&connection)?.manifest();
+        if manifest.capability(kind, of.method, of.amount.currency).is_none() {
+            return Err(NotResolved::CannotGiveBack);
+        }
+        let amount = Money::new(minor, of.amount.currency);
+        Ok(Held { of, kind, verb, amount })
     }
 
     /// An alert that belongs to no transaction.

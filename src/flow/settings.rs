@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::limits::REFUSED_FOR;
 use super::operate::Act;
-use super::tenants::{SetupError, account, checked_settings, invalid};
+use super::tenants::{BULLET, SetupError, account, checked_settings, invalid};
 use super::{Engine, FlowError, Known};
 use crate::core::alert::Alert;
 use crate::core::transaction::State;
@@ -24,8 +24,7 @@ use crate::store::{Refusal, Unit};
 /// Refusals in a row before an account is tried out: two may be an outage of the PSP's own key store.
 pub const REFUSALS_IN_A_ROW: i32 = 3;
 
-/// What a mask is made of. No value of a secret may hold it, so that a mask is never taken for one.
-const BULLET: char = '•';
+/// Bullets in a mask, whatever the length of what it hides.
 const BULLETS: usize = 8;
 /// The end of a secret is shown, so that two can be told apart, where so much of it stays hidden that nobody can guess it.
 const SHOWN: usize = 4;
@@ -33,10 +32,19 @@ const SHOWN_FROM: usize = 20;
 
 /// What is shown in place of a secret: eight bullets, and the last four characters of one with twenty or more.
 pub fn masked(secret: &str) -> String {
-    let bullets: String = std::iter::repeat_n(BULLET, BULLETS).collect();
+    let bullets = bullets();
     let length = secret.chars().count();
     let end: String = secret.chars().skip(length.saturating_sub(SHOWN)).collect();
     if length >= SHOWN_FROM { bullets + &end } else { bullets }
+}
+
+fn bullets() -> String {
+    std::iter::repeat_n(BULLET, BULLETS).collect()
+}
+
+/// Whether a value stands for the secret that is stored: its mask, or the bullets alone.
+fn keeps(value: &str, secret: &str) -> bool {
+    !secret.is_empty() && (value == masked(secret) || value == bullets())
 }
 
 /// New values for settings.
@@ -306,7 +314,7 @@ fn filled_in(
         let value = value.trim();
         let value = match field.secret && value.contains(BULLET) {
             false => value,
-            true if current.contains(field.key) && value == masked(current.get(field.key)) => current.get(field.key),
+            true if keeps(value, current.get(field.key)) => current.get(field.key),
             true => {
                 return Err(invalid(field.key, "is a mask, and not the one of what is stored; give the value itself"));
             }
@@ -374,14 +382,17 @@ mod tests {
         let as_map = |pairs: &[(&str, &str)]| form(pairs).into_iter().collect::<BTreeMap<_, _>>();
         // What is the operator's stays; masks keep; names are taken in any letter case, values without the spaces of a paste.
         let kept = as_map(&[("api_key", long), ("webhook_secret", "short"), ("scripted", "on")]);
-        assert_eq!(filled(&[("API_KEY", "••••••••ters"), ("webhook_secret", "••••••••")]), Ok(kept));
+        for mask in ["••••••••ters", "••••••••"] {
+            let kept = kept.clone();
+            assert_eq!(filled(&[("API_KEY", mask), ("webhook_secret", "••••••••")]), Ok(kept));
+        }
         let new = as_map(&[("api_key", "new"), ("webhook_secret", "other"), ("scripted", "on")]);
         assert_eq!(filled(&[("api_key", " new\n"), ("webhook_secret", "other")]), Ok(new));
         let rows: &[(&[(&str, &str)], &str, &str)] = &[
             (&[("colour", "red")], "colour", "unknown setting; Sandbox has api_key, webhook_secret"),
             (&[("scripted", "off")], "scripted", "unknown setting; Sandbox has api_key, webhook_secret"),
             (&[("api_key", "a"), ("Api_Key", "b")], "api_key", "is given twice"),
-            (&[("api_key", "••••••••")], "api_key", "is a mask"),
+            (&[("api_key", "•••••••••")], "api_key", "is a mask"),
             (&[("api_key", "••••••••sret")], "api_key", "is a mask"),
             (&[("webhook_secret", "a•b")], "webhook_secret", "is a mask"),
         ];

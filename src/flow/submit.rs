@@ -7,18 +7,21 @@ use rialto_adapters::port::{
     Adapter, Close, Context, FaultCause, Instruction, Outcome, Reason, Settings, Timestamp, Verdict,
 };
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use super::apply::News;
 use super::inquire::first_look;
 use super::instruct::Instructed;
 use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE, SUBMIT_WITHIN};
-use super::{Engine, FlowError, Known};
+use super::{Engine, FlowError, Known, work};
 use crate::clock::Clock;
 use crate::core::budget::Purpose;
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
+use crate::metrics;
 use crate::store::history::Source;
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
@@ -45,12 +48,16 @@ impl Engine {
 
     fn spawn(&self, tenant: Uuid, id: Uuid, known: Option<Known>) -> JoinHandle<()> {
         let engine = self.clone();
-        tokio::spawn(async move {
+        let span = known.as_ref().map_or_else(Span::current, |known| work!("submit", known.intent));
+        let sent = self.sending.begin();
+        let sending = async move {
             if let Err(error) = engine.send_until(tenant, id, known).await {
                 // The row keeps its look-up time, so the reconciler comes back to it.
                 tracing::error!(%tenant, transaction = %id, %error, "submit failed");
             }
-        })
+            drop(sent);
+        };
+        tokio::spawn(sending.instrument(span))
     }
 
     /// Sends a created transaction, again as long as it is proved that nothing was sent and `submit_by` has not passed.
@@ -66,7 +73,11 @@ impl Engine {
             };
             let turn = match (first, now.t.state) {
                 (true, State::Submitted) => self.send_accepted(now).await?,
-                _ => self.turn(now).await?,
+                (true, _) => self.turn(now).await?,
+                (false, _) => {
+                    let span = work!("submit", now.intent);
+                    self.turn(now).instrument(span).await?
+                }
             };
             match turn {
                 Turn::Again => self.clock.sleep(SUBMIT_RETRY_PAUSE).await,
@@ -251,12 +262,15 @@ impl Engine {
             deadlines,
             hook_url: &self.hook_url(t.connection_id),
         };
+        let purpose = if matches!(instruction, Instruction::Close(_)) { "close" } else { "submit" };
+        let started = Instant::now();
         let outcome = adapter.submit(&context, instruction).await;
-        let verdict = match &outcome {
-            Outcome::Reported(_) => "reported".to_owned(),
-            Outcome::NotSent(fault) => format!("not sent, {fault}"),
-            Outcome::Unknown(fault) => format!("unknown, {fault}"),
+        let (verdict, label) = match &outcome {
+            Outcome::Reported(_) => ("reported".to_owned(), "reported"),
+            Outcome::NotSent(fault) => (format!("not sent, {fault}"), "not_sent"),
+            Outcome::Unknown(fault) => (format!("unknown, {fault}"), "unknown"),
         };
+        metrics::PSP_CALLS.took([adapter.manifest().name, purpose, label], started.elapsed());
         tracing::info!(transaction = %t.id, kind = t.kind.as_str(), attempt = t.attempts, outcome = verdict, "submitted");
         let exchanges = self.exchanges(t, "submit", recorder.take());
         (outcome, News { source: Source::Answer, exchanges, ..News::of_ours(Learned::Unknown) })
@@ -274,7 +288,8 @@ impl Engine {
         let (send_by, answer_by) = self.deadlines(adapter);
         let settings = self.settings_for(t).await?;
         let deadlines = Deadlines { send_by, answer_by };
-        let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).await;
+        let span = work!("close", known.intent);
+        let (outcome, news) = self.call(adapter, &settings, t, &instruction, deadlines).instrument(span).await;
         match outcome {
             Outcome::Reported(reports) => {
                 self.hear_about(&known, &reports, News { closes_as, ..news }).await?;

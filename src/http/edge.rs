@@ -1,7 +1,7 @@
 //! What surrounds every request. From the outside in:
 //!
 //! 1. [`Edge::bind`]: connections – a cap, a deadline for each request's head, an idle time;
-//! 2. [`Edge::observed`]: a request id, a deadline for the body, one line in the access log;
+//! 2. [`Edge::observed`]: a trace id, a deadline for the body, one line in the access log, one measurement;
 //! 3. [`error::mapped`](super::error::mapped): errors in the contract's error body;
 //! 4. [`Edge::detached`]: a cap on requests in flight, and a task of its own for each.
 
@@ -10,14 +10,14 @@ mod line;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use poem::error::ResponseError;
 use poem::http::header::HeaderName;
-use poem::http::{HeaderValue, Method, StatusCode};
+use poem::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use poem::{Body, Endpoint, IntoResponse, Request, Response};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -61,9 +61,40 @@ const BUSY_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The id of a request, made by us, also in its answer's `x-request-id`: `Data<&RequestId>` in a handler.
+/// The id of a request, also in its answer's `x-request-id`: `Data<&RequestId>` in a handler. It is the trace id of the
+/// caller's `traceparent`, else one of ours: 32 hexadecimal digits, under which everything stands that the request leads
+/// to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
+
+impl RequestId {
+    /// Of a request that came through [`Edge::observed`].
+    pub fn of(request: &Request) -> Option<Arc<str>> {
+        request.extensions().get::<RequestId>().map(|id| id.0.clone())
+    }
+}
+
+/// Filled in by whoever knows which operation of which contract a request is.
+#[derive(Clone, Debug, Default)]
+pub struct Naming(Arc<OnceLock<(&'static str, &'static str)>>);
+
+impl Naming {
+    pub fn tell(request: &Request, contract: &'static str, operation: &'static str) {
+        if let Some(naming) = request.extensions().get::<Naming>() {
+            // The first who knows is the one in front.
+            let _ = naming.0.set((contract, operation));
+        }
+    }
+}
+
+/// A request that has been answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub contract: &'static str,
+    pub operation: &'static str,
+    pub status: u16,
+    pub took: Duration,
+}
 
 type NewId = dyn Fn() -> String + Send + Sync;
 
@@ -72,21 +103,34 @@ type NewId = dyn Fn() -> String + Send + Sync;
 pub struct Edge {
     limits: Limits,
     new_id: Arc<NewId>,
+    measure: fn(Answered),
     lines: Lines,
     connections: Arc<Semaphore>,
     in_flight: Arc<Semaphore>,
 }
 
 impl Edge {
-    /// `new_id` makes request ids, which must be fit for a header.
+    /// `new_id` makes trace ids: 32 hexadecimal digits in lower case, not all zero.
     pub fn new(limits: Limits, new_id: impl Fn() -> String + Send + Sync + 'static) -> Edge {
         Edge {
             limits,
             new_id: Arc::new(new_id),
+            measure: |_| {},
             lines: Lines::default(),
             connections: Arc::new(Semaphore::new(limits.connections_max)),
             in_flight: Arc::new(Semaphore::new(limits.in_flight_max)),
         }
+    }
+
+    /// What is done with every answered request; it must not wait.
+    #[must_use]
+    pub fn measured(self, measure: fn(Answered)) -> Edge {
+        Edge { measure, ..self }
+    }
+
+    /// Requests being handled now.
+    pub fn in_flight(&self) -> usize {
+        self.limits.in_flight_max.saturating_sub(self.in_flight.available_permits())
     }
 
     /// Listens; the result goes into `poem::Server::new_with_acceptor`.
@@ -166,18 +210,33 @@ impl<E: Endpoint> Endpoint for Observed<E> {
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let line = self.edge.lines.find(request.local_addr(), request.remote_addr());
         let _busy = line.as_ref().map(Line::busy);
-        let id: Arc<str> = (self.edge.new_id)().into();
+        let caller = traceparent(request.headers());
+        let id: Arc<str> = caller.map_or_else(|| (self.edge.new_id)(), |(trace, _)| trace.to_owned()).into();
+        let span = tracing::error_span!(
+            "request",
+            trace = &*id,
+            parent = caller.map(|(_, parent)| parent),
+            method = %request.method(),
+            contract = tracing::field::Empty,
+            operation = tracing::field::Empty,
+            status = tracing::field::Empty,
+            error = tracing::field::Empty,
+        );
+        let naming = Naming::default();
         request.extensions_mut().insert(RequestId(id.clone()));
+        request.extensions_mut().insert(naming.clone());
         let body = request.take_body();
         request.set_body(timed(body, self.edge.limits.body_timeout));
         let mut entry = Entry {
             method: request.method().clone(),
             path: logged_path(request.uri().path()),
+            area: area(request.uri().path()),
             start: Instant::now(),
             status: None,
-            id: id.clone(),
+            naming,
+            span: span.clone(),
+            measure: self.edge.measure,
         };
-        let span = tracing::info_span!("request", id = %id);
         let answer = self.endpoint.call(request).instrument(span).await;
         let mut response = answer.map(IntoResponse::into_response).unwrap_or_else(plain);
         response.headers_mut().extend(HeaderValue::try_from(&*id).ok().map(|id| (REQUEST_ID, id)));
@@ -194,24 +253,67 @@ fn plain(error: poem::Error) -> Response {
     }
 }
 
-/// A line of the access log, written when the request is over, also when its client did not wait for that.
+/// A line of the access log and a measurement, made when the request is over, also when its client did not wait for that.
 struct Entry {
     method: Method,
     path: String,
+    area: &'static str,
     start: Instant,
     status: Option<StatusCode>,
-    id: Arc<str>,
+    naming: Naming,
+    span: tracing::Span,
+    measure: fn(Answered),
 }
 
 /// What stands in the log, as others write it, where the client has gone before the answer.
 const STATUS_CLIENT_GONE: u16 = 499;
+/// From here on it is our fault.
+const STATUS_OURS: u16 = 500;
 
 impl Drop for Entry {
     fn drop(&mut self) {
         let status = self.status.map_or(STATUS_CLIENT_GONE, |status| status.as_u16());
-        let ms = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(target: "access", method = %self.method, path = %self.path, status, ms, id = %self.id);
+        let took = self.start.elapsed();
+        let (contract, operation) = self.naming.0.get().copied().unwrap_or((self.area, "-"));
+        (self.measure)(Answered { contract, operation, status, took });
+        let span = &self.span;
+        span.record("contract", contract).record("operation", operation).record("status", status);
+        if status >= STATUS_OURS {
+            span.record("error", "our fault");
+        }
+        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        span.in_scope(|| tracing::info!(target: "access", method = %self.method, path = %self.path, status, ms));
     }
+}
+
+/// What a request is about that belongs to no contract: the first part of its path, where it is one of ours.
+fn area(path: &str) -> &'static str {
+    const AREAS: &[(&str, &str)] = &[
+        ("hooks", "hooks"),
+        ("r", "page"),
+        ("d", "page"),
+        ("sandbox", "sandbox"),
+        ("docs", "docs"),
+        ("openapi", "docs"),
+        ("health", "health"),
+        ("metrics", "metrics"),
+    ];
+    let first = path.split('/').nth(1).unwrap_or_default();
+    AREAS.iter().find(|(name, _)| *name == first).map_or("other", |(_, area)| area)
+}
+
+/// Trace id and span id of a caller, from the one valid `traceparent` (W3C Trace Context). Whatever is not valid is as if
+/// it were not there.
+fn traceparent(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let mut given = headers.get_all("traceparent").iter();
+    let (Some(header), None) = (given.next(), given.next()) else { return None };
+    let mut parts = header.to_str().ok()?.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |text: &str, digits| text.len() == digits && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let id = |text: &str, digits| hex(text, digits) && text.bytes().any(|byte| byte != b'0');
+    // A later version may say more behind what this one says.
+    let whole = hex(version, 2) && version != "ff" && (version != "00" || parts.next().is_none());
+    (whole && id(trace, 32) && id(parent, 16) && hex(flags, 2)).then_some((trace, parent))
 }
 
 /// Longest path logged, in characters.

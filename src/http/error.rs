@@ -208,6 +208,28 @@ impl Problem {
     }
 }
 
+/// Why a handler refused, for the log: `set_data` of the error it answers with. Never a value of the caller's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Why {
+    /// The contract's own code.
+    pub code: String,
+    /// Path of the field it is about.
+    pub field: Option<String>,
+}
+
+/// Longest name of a field that is logged, in characters.
+const LOGGED_FIELD_MAX: usize = 100;
+
+/// A request that is refused leaves a line that says why, whoever wrote the answer.
+fn log_refusal(status: StatusCode, why: Option<&Why>) {
+    let code = why.map(|why| why.code.as_str());
+    let field: Option<String> = why.and_then(|why| why.field.as_ref()).map(|field| {
+        let visible = field.chars().filter(|c| !c.is_control());
+        visible.take(LOGGED_FIELD_MAX).collect()
+    });
+    tracing::info!(status = status.as_u16(), code, field, "refused");
+}
+
 /// How a contract writes errors that its handlers did not write themselves.
 pub trait ErrorBody: Send + Sync {
     /// The answer in the contract's error body. Its status counts: a contract may turn 422 into 400. `Allow`,
@@ -249,6 +271,9 @@ impl<E: Endpoint, B: ErrorBody> Endpoint for Mapped<E, B> {
             Err(error) if error.is_from_response() => error.into_response(),
             Err(error) => self.write(&error),
         };
+        if response.status().is_client_error() {
+            log_refusal(response.status(), response.extensions().get::<Why>());
+        }
         let headers = response.headers();
         if response.status() == StatusCode::UNAUTHORIZED && !headers.contains_key(header::WWW_AUTHENTICATE) {
             for scheme in self.body.challenges() {
@@ -266,6 +291,7 @@ impl<E, B: ErrorBody> Mapped<E, B> {
             tracing::error!(error = %chain(error), "a request failed");
         }
         let mut response = self.body.render(&problem);
+        response.extensions_mut().insert(Why { code: format!("{:?}", problem.kind), field: problem.field.clone() });
         let headers = response.headers_mut();
         if !problem.allow.is_empty() {
             let methods = problem.allow.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");

@@ -12,6 +12,7 @@ use poem::http::{Method, Uri};
 use poem::{Endpoint, EndpointExt, IntoEndpoint, IntoResponse, Request, Response};
 use poem_openapi::{OpenApi, OpenApiService, Webhook};
 
+use super::edge::Naming;
 use super::error::Problem;
 use super::paths::{Path, is_parameter};
 
@@ -39,6 +40,8 @@ struct Template {
     /// `None` is a parameter.
     segments: Vec<Option<String>>,
     methods: Vec<Method>,
+    /// By the method at the same place.
+    operations: Vec<&'static str>,
     spelled: String,
 }
 
@@ -53,6 +56,15 @@ pub struct Found<'a> {
     /// The path in the service's spelling; parameters as they came, still percent-encoded.
     pub path: String,
     pub methods: &'a [Method],
+    operations: &'a [&'static str],
+}
+
+impl Found<'_> {
+    /// The name of the operation, where there is one.
+    fn operation(&self, method: &Method) -> &'static str {
+        let at = self.methods.iter().position(|known| known == method);
+        at.and_then(|at| self.operations.get(at)).copied().unwrap_or("-")
+    }
 }
 
 impl Routes {
@@ -61,11 +73,16 @@ impl Routes {
         let mut templates: Vec<Template> = Vec::new();
         for path in paths {
             let methods = path.operations.iter().map(|operation| operation.method.clone());
+            let operations = path.operations.iter().map(|operation| operation.operation_id.unwrap_or("-"));
             match templates.iter_mut().find(|known| known.spelled == path.path) {
-                Some(known) => known.methods.extend(methods),
+                Some(known) => {
+                    known.methods.extend(methods);
+                    known.operations.extend(operations);
+                }
                 None => templates.push(Template {
                     segments: split(&path.path).map(|s| (!is_parameter(s)).then(|| s.to_owned())).collect(),
                     methods: methods.collect(),
+                    operations: operations.collect(),
                     spelled: path.path,
                 }),
             }
@@ -104,7 +121,7 @@ impl Routes {
         if spelled.is_empty() {
             spelled.push('/');
         }
-        Some(Found { path: spelled, methods: &template.methods })
+        Some(Found { path: spelled, methods: &template.methods, operations: &template.operations })
     }
 
     /// All routes, for the list of the whole server.
@@ -171,7 +188,7 @@ impl Endpoint for Front {
 
 /// Sends a request to the front whose path it is, else to the fallback.
 pub struct Switch {
-    fronts: Vec<(Arc<Routes>, BoxEndpoint<'static>)>,
+    fronts: Vec<(&'static str, Arc<Routes>, BoxEndpoint<'static>)>,
     fallback: BoxEndpoint<'static>,
 }
 
@@ -185,10 +202,10 @@ impl Switch {
         Switch { fronts: Vec::new(), fallback: fallback.into_endpoint().map_to_response().boxed() }
     }
 
-    /// Adds a front; `endpoint` is the front with whatever was put around it.
+    /// Adds the front of a contract; `endpoint` is the front with whatever was put around it.
     #[must_use]
-    pub fn front<E: Endpoint + 'static>(mut self, routes: Arc<Routes>, endpoint: E) -> Switch {
-        self.fronts.push((routes, endpoint.map_to_response().boxed()));
+    pub fn front<E: Endpoint + 'static>(mut self, contract: &'static str, routes: Arc<Routes>, endpoint: E) -> Switch {
+        self.fronts.push((contract, routes, endpoint.map_to_response().boxed()));
         self
     }
 }
@@ -198,8 +215,15 @@ impl Endpoint for Switch {
 
     async fn call(&self, request: Request) -> poem::Result<Response> {
         let path = request.uri().path();
-        let claimed = self.fronts.iter().find(|(routes, _)| routes.find(path).is_some());
-        let endpoint = claimed.map_or(&self.fallback, |(_, endpoint)| endpoint);
+        let mut fronts = self.fronts.iter();
+        let claimed = fronts.find_map(|(contract, routes, endpoint)| Some((contract, routes.find(path)?, endpoint)));
+        let endpoint = match claimed {
+            Some((contract, found, endpoint)) => {
+                Naming::tell(&request, contract, found.operation(request.method()));
+                endpoint
+            }
+            None => &self.fallback,
+        };
         endpoint.call(request).await.map(IntoResponse::into_response)
     }
 }
@@ -239,7 +263,7 @@ mod tests {
     fn switch() -> Switch {
         let front = Front::new(OpenApiService::new(Api, "t", "1"), Mount::API_OR_BARE);
         let fallback = make_sync(|_| "fallback");
-        Switch::new(fallback).front(front.routes(), mapped(front, Plain))
+        Switch::new(fallback).front("test", front.routes(), mapped(front, Plain))
     }
 
     async fn send(method: Method, path: &str) -> Response {

@@ -113,7 +113,7 @@ fn app() -> impl Endpoint {
     let edge = Edge::new(Limits::default(), || "id-1".to_owned());
     let front = Front::new(service(), Mount::API_OR_BARE);
     let switch = Switch::new(make_sync(|_| Err::<(), poem::Error>(Problem::not_found().into())));
-    edge.observed(switch.front(front.routes(), mapped(edge.detached(front), Errors)))
+    edge.observed(switch.front("test", front.routes(), mapped(edge.detached(front), Errors)))
 }
 
 async fn send(app: &impl Endpoint, method: Method, path: &str, token: &str, body: &'static str) -> (u16, String) {

@@ -67,7 +67,11 @@ pub struct Delivery {
     pub attempts: i32,
     pub next_at: Option<Timestamp>,
     pub give_up_at: Timestamp,
+    /// Since when what is wanted now has been waiting; of an acknowledged one, when that began.
     pub created_at: Timestamp,
+    /// The id, in logs and traces, of the request that made the intent it tells of.
+    pub trace: Option<String>,
+    pub intent_id: Option<Uuid>,
 }
 
 /// One call of a receiver.
@@ -112,6 +116,9 @@ pub fn want(unit: &mut Unit, delivery: &Delivery) {
     let sending = || column(deliveries::Column::State).eq(DeliveryState::Sending.as_str());
     let state = Expr::case(sending(), DeliveryState::Sending.as_str()).finally(DeliveryState::Due.as_str());
     let next_at = Expr::case(sending(), column(deliveries::Column::NextAt)).finally(delivery.next_at.map(|at| at.0));
+    let over =
+        column(deliveries::Column::State).is_in([DeliveryState::Delivered.as_str(), DeliveryState::Dead.as_str()]);
+    let since = Expr::case(over, delivery.created_at.0).finally(column(deliveries::Column::CreatedAt));
     let mut insert = row::<deliveries::Entity, _>(deliveries::Model {
         id: delivery.id,
         tenant_id: delivery.tenant_id,
@@ -128,16 +135,20 @@ pub fn want(unit: &mut Unit, delivery: &Delivery) {
         give_up_at: delivery.give_up_at.0,
         created_at: delivery.created_at.0,
         updated_at: delivery.created_at.0,
+        trace: delivery.trace.clone(),
+        intent_id: delivery.intent_id,
     });
     let now = delivery.created_at.0;
     insert.on_conflict(
         OnConflict::columns([deliveries::Column::EndpointId, deliveries::Column::Subject])
             .value(deliveries::Column::Wanted, column(deliveries::Column::Wanted).add(1))
             .value(deliveries::Column::EventId, delivery.event_id)
+            .value(deliveries::Column::Body, delivery.body.clone())
             .value(deliveries::Column::Attempts, 0)
             .value(deliveries::Column::State, state)
             .value(deliveries::Column::NextAt, next_at)
             .value(deliveries::Column::GiveUpAt, delivery.give_up_at.0)
+            .value(deliveries::Column::CreatedAt, since)
             .value(deliveries::Column::UpdatedAt, now)
             .to_owned(),
     );
@@ -157,6 +168,21 @@ pub fn take(unit: &mut Unit, delivery: &Delivery, lease_until: Timestamp) {
             .filter(deliveries::Column::Attempts.eq(delivery.attempts))
             .into_query(),
         Refusal::Held,
+    );
+}
+
+/// The attempt taken until `held_until` was broken off: the delivery is due at once, for whoever is still there. Nothing
+/// happens if the attempt has been recorded meanwhile.
+pub fn give_back(unit: &mut Unit, delivery: &Delivery, held_until: Timestamp, now: Timestamp) {
+    unit.update(
+        deliveries::Entity::update_many()
+            .col_expr(deliveries::Column::State, Expr::value(DeliveryState::Due.as_str()))
+            .col_expr(deliveries::Column::NextAt, Expr::value(now.0))
+            .filter(deliveries::Column::TenantId.eq(delivery.tenant_id))
+            .filter(deliveries::Column::Id.eq(delivery.id))
+            .filter(deliveries::Column::State.eq(DeliveryState::Sending.as_str()))
+            .filter(deliveries::Column::NextAt.eq(held_until.0))
+            .into_query(),
     );
 }
 
@@ -305,6 +331,8 @@ impl TryFrom<deliveries::Model> for Delivery {
             next_at: model.next_at.map(Timestamp),
             give_up_at: Timestamp(model.give_up_at),
             created_at: Timestamp(model.created_at),
+            trace: model.trace,
+            intent_id: model.intent_id,
         })
     }
 }

@@ -330,6 +330,19 @@ impl Store {
         Ok(found.into_iter().map(StoredExchange::from).collect())
     }
 
+    /// The calls about a connection itself, such as those that tried its settings out: the newest, newest first.
+    pub async fn exchanges_beside(&self, tenant: Uuid, connection: Uuid) -> Result<Vec<StoredExchange>, StoreError> {
+        let found = exchanges::Entity::find()
+            .filter(exchanges::Column::TenantId.eq(tenant))
+            .filter(exchanges::Column::ConnectionId.eq(connection))
+            .filter(exchanges::Column::TransactionId.is_null())
+            .order_by_desc(exchanges::Column::Id)
+            .limit(HISTORY_PAGE)
+            .all(self.reader())
+            .await?;
+        Ok(found.into_iter().map(StoredExchange::from).collect())
+    }
+
     /// A tenant's alerts that nobody has settled, oldest first.
     pub async fn alerts_open(&self, tenant: Uuid) -> Result<Vec<StoredAlert>, StoreError> {
         let found = alerts::Entity::find()

@@ -11,6 +11,7 @@ pub mod deliveries;
 mod entity;
 pub mod events;
 pub mod feeds;
+pub mod figures;
 pub mod find;
 pub mod forms;
 pub mod history;
@@ -19,6 +20,7 @@ pub mod intents;
 mod lease;
 mod open;
 pub mod operators;
+pub mod retention;
 pub mod sandbox_psp;
 pub mod simulator;
 mod sql;
@@ -34,12 +36,15 @@ use std::sync::Arc;
 
 use sea_orm::{DatabaseConnection, DbBackend, DbErr};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
+use crate::telemetry::DETAIL;
 
 pub use open::StoreOptions;
 pub use unit::{Refusal, Unit};
 pub use vault::{KeyRing, Place, Vault, hash_token, token_matches};
+pub use writer::WriterState;
 
 /// What went wrong, as a text for the log. None of them is a caller's fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -104,7 +109,8 @@ impl Store {
             return Ok(Ok(()));
         }
         let name = unit.name();
-        self.inner.writer.run(name, unit.prepare(self.inner.backend.sql())).await
+        let span = tracing::debug_span!(target: DETAIL, "commit", unit = name);
+        self.inner.writer.run(name, unit.prepare(self.inner.backend.sql())).instrument(span).await
     }
 
     /// Readers: SELECT only, never `begin`, because a dropped `begin` leaves a pooled connection inside a transaction.

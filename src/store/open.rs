@@ -285,7 +285,7 @@ async fn migrate(db: &DatabaseConnection, target: &Target) -> Result<(), StoreEr
     Ok(())
 }
 
-async fn check_schema(db: &DatabaseConnection) -> Result<(), StoreError> {
+pub(super) async fn check_schema(db: &DatabaseConnection) -> Result<(), StoreError> {
     let pending = Migrator::get_pending_migrations_read_only(db).await.map_err(schema_error)?;
     match pending.first() {
         None => Ok(()),

@@ -331,6 +331,17 @@ impl Store {
         self.open_settings(&model)
     }
 
+    /// The settings of every version, newest first.
+    pub async fn all_settings(&self, connection: Uuid) -> Result<Vec<Settings>, StoreError> {
+        let found = connection_settings::Entity::find()
+            .filter(connection_settings::Column::ConnectionId.eq(connection))
+            .order_by_desc(connection_settings::Column::Version)
+            .limit(TENANTS_PAGE)
+            .all(self.reader())
+            .await?;
+        found.iter().map(|model| self.open_settings(model)).collect()
+    }
+
     /// The newest settings of the account that a version belongs to.
     pub async fn settings_of_account(
         &self,

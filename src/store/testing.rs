@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database, DbErr, Statement};
 use url::Url;
 
 use super::{KeyRing, Store, StoreError, StoreOptions, Vault};
@@ -38,6 +38,7 @@ pub struct TestDatabase {
 }
 
 enum Remove {
+    Nothing,
     Folder(PathBuf),
     Database { admin_url: String, name: String },
 }
@@ -60,6 +61,11 @@ pub fn fresh_url(kind: &str) -> TestDatabase {
 }
 
 impl TestDatabase {
+    /// The same database by another hand; it is gone with the first.
+    pub fn beside(&self) -> TestDatabase {
+        TestDatabase { url: self.url.clone(), remove: Remove::Nothing }
+    }
+
     /// A store on it, as one node opens it.
     pub async fn store(&self, clock: Clock) -> Result<Store, StoreError> {
         Store::open(StoreOptions { url: self.url.clone(), clock, vault: vault(), migrate: true }).await
@@ -67,10 +73,37 @@ impl TestDatabase {
 
     /// Ends every connection to it, as a restart of the server does. Nothing happens on SQLite.
     pub fn kill_connections(&self) {
-        if let Remove::Database { admin_url, name } = &self.remove {
+        let Ok(url) = Url::parse(&self.url) else { return };
+        if url.scheme() != "sqlite" {
+            let name = url.path().trim_start_matches('/');
             let sql = format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'");
-            admin(admin_url, sql).expect("the test server lets us end connections");
+            admin(&admin_url(), sql).expect("the test server lets us end connections");
         }
+    }
+
+    /// Turns a PostgreSQL database into one that takes no writes, as a standby, and back; as seen by new connections.
+    pub fn read_only(&self, on: bool) {
+        let url = Url::parse(&self.url).expect("a database has a URL");
+        let (name, value) = (url.path().trim_start_matches('/'), if on { "on" } else { "off" });
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {value}");
+        admin(&admin_url(), sql).expect("the test server lets us change databases");
+        self.kill_connections();
+    }
+
+    /// How many rows of a table are such; `true` for all.
+    pub fn rows(&self, table: &str, such: &str) -> u64 {
+        let (url, sql) = (self.url.clone(), format!("SELECT COUNT(*) FROM {table} WHERE {such}"));
+        let work = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async {
+                let db = Database::connect(ConnectOptions::new(url)).await?;
+                let row = db.query_one_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+                db.close().await?;
+                row.map_or(Ok(0), |row| row.try_get_by_index::<i64>(0))
+            })
+        };
+        let counted: Result<i64, DbErr> = std::thread::spawn(work).join().expect("the helper thread ends");
+        u64::try_from(counted.expect("a good question")).expect("not less than none")
     }
 
     /// Executes a statement beside every store.
@@ -82,6 +115,7 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let removed = match &self.remove {
+            Remove::Nothing => Ok(()),
             Remove::Folder(folder) => std::fs::remove_dir_all(folder).map_err(|error| error.to_string()),
             Remove::Database { admin_url, name } => {
                 admin(admin_url, format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))

@@ -300,6 +300,18 @@ pub fn look_now(unit: &mut Unit, tenant: Uuid, connection: Uuid, namespace: Name
     );
 }
 
+/// A look-up that was claimed from `t` on was broken off: it is due at once, for whoever is still there. Nothing happens if
+/// anything has been learned since.
+pub fn give_look_back(unit: &mut Unit, t: &Transaction, now: Timestamp) {
+    unit.update(
+        by_id(t.tenant_id, t.id)
+            .filter(Column::Version.eq(t.version))
+            .filter(Column::LookAt.gt(now.0))
+            .col_expr(Column::LookAt, Expr::value(now.0))
+            .into_query(),
+    );
+}
+
 /// By which of its names a transaction is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Namespace {

@@ -5,7 +5,8 @@
 //! that did not return cleanly nothing is repeated, and its callers are told that the outcome is unknown.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use sea_orm::sqlx::Error as SqlxError;
 use sea_orm::{
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 
 use super::unit::{Prepared, Refusal};
 use super::{Backend, StoreError};
+use crate::metrics;
 
 /// Units in one transaction. More makes the first of them wait longer and measured no faster.
 const BATCH_MAX: usize = 64;
@@ -41,6 +43,18 @@ struct Job {
 pub(super) struct Writer {
     queue: mpsc::Sender<Job>,
     changed: Arc<watch::Sender<u64>>,
+    failing: Arc<AtomicBool>,
+}
+
+/// How the writer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterState {
+    /// Units that wait.
+    pub waiting: usize,
+    /// More are refused.
+    pub room: usize,
+    /// The last transaction, or a unit in it, failed: not refused, but failed.
+    pub failing: bool,
 }
 
 impl Writer {
@@ -48,15 +62,23 @@ impl Writer {
     pub(super) fn start(connection: DatabaseConnection, options: ConnectOptions, backend: Backend) -> Writer {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let changed = Arc::new(watch::Sender::new(0));
+        let failing = Arc::new(AtomicBool::new(false));
         let task = Task {
             backend,
             options,
             connection: Some(connection),
             changed: changed.clone(),
+            failing: failing.clone(),
             crash: Crash::from_environment(),
         };
         tokio::spawn(task.serve(waiting));
-        Writer { queue, changed }
+        Writer { queue, changed, failing }
+    }
+
+    pub(super) fn state(&self) -> WriterState {
+        let room = self.queue.max_capacity();
+        let waiting = room.saturating_sub(self.queue.capacity());
+        WriterState { waiting, room, failing: self.failing.load(Ordering::Relaxed) }
     }
 
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
@@ -107,6 +129,7 @@ struct Task {
     /// None after a failure that leaves the connection in a state we do not know.
     connection: Option<DatabaseConnection>,
     changed: Arc<watch::Sender<u64>>,
+    failing: Arc<AtomicBool>,
     crash: Crash,
 }
 
@@ -114,6 +137,7 @@ impl Task {
     async fn serve(mut self, mut waiting: mpsc::Receiver<Job>) {
         let mut jobs = Vec::with_capacity(BATCH_MAX);
         while waiting.recv_many(&mut jobs, BATCH_MAX).await > 0 {
+            metrics::WRITER_BATCH.saw([], jobs.len() as u64);
             let answers = self.settle(&jobs).await;
             for (job, answer) in jobs.drain(..).zip(answers) {
                 // A caller that is still there logs its own error.
@@ -166,6 +190,18 @@ impl Task {
     }
 
     async fn attempt(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, Failure> {
+        let started = Instant::now();
+        let result = self.attempt_now(jobs).await;
+        match &result {
+            Ok(_) => metrics::WRITER_COMMIT.took([], started.elapsed()),
+            Err(_) => metrics::WRITER_FAILURES.add([]),
+        }
+        let well = result.as_ref().is_ok_and(|answers| answers.iter().all(Result::is_ok));
+        self.failing.store(!well, Ordering::Relaxed);
+        result
+    }
+
+    async fn attempt_now(&mut self, jobs: &[Job]) -> Result<Vec<Answer>, Failure> {
         let connection = self.connection().await?;
         let mut committing = false;
         let result = match timeout(BATCH_TIMEOUT, transact(&connection, jobs, &mut committing)).await {
@@ -400,9 +436,10 @@ fn is_own_sqlite(primary: u32) -> bool {
     matches!(primary, 1 | 18 | 19 | 20 | 25)
 }
 
-/// Anything the server says about a statement, except that the connection or the server goes away.
+/// Anything the server says about a statement, except that the connection or the server goes away, or that it is a
+/// standby, which takes no writes: the address may lead to another server by now.
 fn is_own_postgres(code: &str) -> bool {
-    !(code.starts_with("08") || code.starts_with("57P") || code.starts_with("25P"))
+    !(code.starts_with("08") || code.starts_with("57P") || code.starts_with("25"))
 }
 
 /// A SQLSTATE has five characters. SQLite's codes are numbers below 10000: 2314 is an I/O error, not class 23.
@@ -434,6 +471,7 @@ mod tests {
             ("40001", Clash),      // PostgreSQL: serialization
             ("40P01", Clash),      // PostgreSQL: deadlock
             ("57P01", Connection), // PostgreSQL: terminated by an administrator
+            ("25006", Connection), // PostgreSQL: read-only, a standby
             ("08006", Connection), // PostgreSQL: connection failure
         ];
         for (code, expected) in rows {

@@ -397,3 +397,35 @@ async fn the_router_picks_by_host() {
     let alone = Router::new(wire(options()), None);
     assert_eq!(told(alone.send(post(&ours), within(LONG)).await), (Sent::No, FaultCause::NameNotFound));
 }
+
+/// Answers with the header it got.
+struct Mirror;
+
+#[async_trait]
+impl LocalPsp for Mirror {
+    async fn handle(&self, request: Request) -> Result<Reply, Fault> {
+        let parent = request.headers.iter().find(|(name, _)| *name == "traceparent");
+        let body = parent.map_or(String::new(), |(_, value)| value.expose().to_owned()).into_bytes();
+        Ok(Reply { status: 200, headers: Vec::new(), body })
+    }
+}
+
+#[tokio::test]
+async fn a_psp_gets_our_trace_only_where_an_operator_wants_it() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let router = |traced| {
+        let local = LocalWire::new(Clock::default(), Arc::new(Mirror));
+        Router::new(wire(options()), Some(local)).traced(traced)
+    };
+    let sent = async |router: Router| {
+        let call = router.send(post(&format!("http://{SANDBOX_HOST}/x")), within(LONG));
+        let span = tracing::error_span!("submit", trace = TRACE);
+        String::from_utf8(call.instrument(span).await.expect("an answer").body).expect("text")
+    };
+    assert_eq!(sent(router(true)).await, "", "traces are off");
+    let (subscriber, _outlet) = crate::telemetry::spans_only(Clock::nanos, Clock::span_id);
+    let _on = tracing::subscriber::set_default(subscriber);
+    assert_eq!(sent(router(false)).await, "", "PSPs are strangers");
+    let parent = sent(router(true)).await;
+    assert!(parent.starts_with(&format!("00-{TRACE}-")) && parent.len() == 55, "{parent}");
+}

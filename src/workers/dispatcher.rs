@@ -13,6 +13,7 @@ use crate::profiles::{Profile, billwerk};
 use crate::store::Unit;
 use crate::store::deliveries::{self, Delivery, DeliveryState, Endpoint};
 use crate::store::events::{self, Event};
+use crate::store::forms::Spelling;
 
 /// One node dispatches; another takes over when this one has been silent so long.
 const LEASE: &str = "dispatcher";
@@ -31,6 +32,9 @@ pub struct Dispatcher {
 /// Endpoints that the unit being built opens.
 type Opened = HashMap<(Uuid, String), Uuid>;
 
+/// How the holders of keys want their notices, as far as the unit being built has asked.
+type Spellings = HashMap<Uuid, Spelling>;
+
 impl Dispatcher {
     pub fn new(engine: Engine) -> Dispatcher {
         let node = engine.clock.new_id();
@@ -45,11 +49,11 @@ impl Dispatcher {
             return Ok(false);
         }
         let mut position = engine.store.events_last_position().await?;
-        let (mut unit, mut opened) = (Unit::new("dispatch"), Opened::new());
+        let (mut unit, mut opened, mut spellings) = (Unit::new("dispatch"), Opened::new(), Spellings::new());
         for event in &new {
             position += 1;
             events::give_position(&mut unit, event.id, position);
-            derive(engine, &mut unit, &mut opened, event).await?;
+            derive(engine, &mut unit, (&mut opened, &mut spellings), event).await?;
         }
         // Refused: another node has dispatched some of them, or has opened an endpoint. See what is stored now.
         if let Err(refusal) = engine.store.run(unit).await? {
@@ -77,7 +81,12 @@ impl Dispatcher {
 }
 
 /// The deliveries of an event.
-async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &Event) -> Result<(), FlowError> {
+async fn derive(
+    engine: &Engine,
+    unit: &mut Unit,
+    (opened, spellings): (&mut Opened, &mut Spellings),
+    event: &Event,
+) -> Result<(), FlowError> {
     if event.event_type == EventType::Created {
         // Nobody is told what he has just asked for.
         return Ok(());
@@ -92,6 +101,7 @@ async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &E
         }
         Some(_) | None => None,
     };
+    let spelling = spelling_for(engine, spellings, intent.tenant_id, intent.key_id).await?;
     let profile = Profile::Billwerk;
     let now = engine.clock.now();
     let endpoint_id = endpoint_for(engine, unit, opened, event.tenant_id, url).await?;
@@ -110,6 +120,7 @@ async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &E
                 &intent.caller_key,
                 agreement.as_ref().map(|agreement| agreement.caller_id.as_str()),
                 webhook_type,
+                spelling,
             ),
             wanted: 1,
             sent: 0,
@@ -118,9 +129,20 @@ async fn derive(engine: &Engine, unit: &mut Unit, opened: &mut Opened, event: &E
             next_at: Some(now),
             give_up_at: now.plus(engine.clock.wait(give_up_after)),
             created_at: now,
+            trace: intent.trace.clone(),
+            intent_id: Some(intent.id),
         },
     );
     Ok(())
+}
+
+async fn spelling_for(engine: &Engine, known: &mut Spellings, tenant: Uuid, key: Uuid) -> Result<Spelling, FlowError> {
+    if let Some(spelling) = known.get(&key) {
+        return Ok(*spelling);
+    }
+    let spelling = engine.store.key_style(tenant, key).await?.notices.unwrap_or(billwerk::USUAL);
+    known.insert(key, spelling);
+    Ok(spelling)
 }
 
 /// An address that a caller named makes an endpoint by itself, one per origin.

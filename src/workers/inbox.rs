@@ -1,6 +1,7 @@
 //! Notices are read and applied, in the order in which they came due.
 
 use rialto_adapters::port::Duration;
+use tracing::Instrument as _;
 
 use crate::flow::apply::hear::{NoticeRead, Unmatched};
 use crate::flow::limits::{PARKED_FOR, PARKED_SWEEP};
@@ -16,7 +17,8 @@ const RETRY_MAX: Duration = Duration::from_secs(300);
 pub async fn sweep(engine: &Engine) -> Result<bool, FlowError> {
     let due = engine.store.notices_due(engine.clock.now()).await?;
     for notice in &due {
-        if let Err(error) = read(engine, notice).await {
+        let span = tracing::error_span!("notice", notice = %notice.id);
+        if let Err(error) = read(engine, notice).instrument(span).await {
             tracing::error!(notice = %notice.id, connection = %notice.connection_id, %error, "notice not applied");
             let wait = RETRY_FIRST.saturating_mul(1 << notice.attempts.clamp(0, 16)).min(RETRY_MAX);
             let again = engine.clock.after(wait);

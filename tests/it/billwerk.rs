@@ -44,6 +44,13 @@ impl Billwerk {
         read(request.bearer_auth(&self.token).body(body.into())).await
     }
 
+    /// To a server that may end before it answers.
+    pub async fn post_quietly(&self, path: &str, body: &Value) -> Option<u16> {
+        let request = self.client.post(format!("{}{path}", self.url)).header("content-type", "application/json");
+        let answer = request.bearer_auth(&self.token).body(body.to_string()).send().await;
+        answer.ok().map(|answer| answer.status().as_u16())
+    }
+
     pub async fn get(&self, path: &str) -> Answer {
         read(self.client.get(format!("{}{path}", self.url)).bearer_auth(&self.token)).await
     }

@@ -14,7 +14,7 @@ use crate::receiver::PATIENCE;
 use crate::server::on_each_database;
 
 /// Runs the program in a folder with nothing but these settings, and waits for its end.
-async fn rialto(folder: &Path, settings: &[(&str, &str)], line: &[&str]) -> Output {
+pub async fn rialto(folder: &Path, settings: &[(&str, &str)], line: &[&str]) -> Output {
     let running = Command::new(env!("CARGO_BIN_EXE_rialto"))
         .args(line)
         .current_dir(folder)
@@ -26,11 +26,11 @@ async fn rialto(folder: &Path, settings: &[(&str, &str)], line: &[&str]) -> Outp
     tokio::time::timeout(PATIENCE, running).await.expect("it ends by itself").expect("it starts")
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -197,9 +197,19 @@ async fn help_and_mistakes() {
     let run = async |settings: &[(&str, &str)], line: &[&str]| rialto(folder.path(), settings, line).await;
     let help = run(&[], &["--help"]).await;
     assert!(help.status.success());
-    for word in
-        ["serve --demo", "migrate", "tenant add", "connection add", "key add", "openapi", "RIALTO_", "rialto.toml"]
-    {
+    for word in [
+        "serve --demo",
+        "migrate",
+        "tenant add",
+        "connection add",
+        "key add",
+        "attention",
+        "resolve",
+        "replay",
+        "openapi",
+        "RIALTO_",
+        "rialto.toml",
+    ] {
         assert!(out(&help).contains(word), "{word}: {}", out(&help));
     }
     for line in [

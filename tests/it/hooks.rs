@@ -14,15 +14,15 @@ use crate::server::{Server, on_each_database, stored};
 
 const MAX: usize = 256 * 1024;
 
-struct World {
-    server: Server,
-    bw: Billwerk,
-    asker: Asker,
-    agreement: String,
+pub struct World {
+    pub server: Server,
+    pub bw: Billwerk,
+    pub asker: Asker,
+    pub agreement: String,
 }
 
 impl World {
-    async fn new(kind: &str, scale: u32) -> World {
+    pub async fn new(kind: &str, scale: u32) -> World {
         let server = Server::start(kind, scale).await;
         let bw = server.billwerk();
         let agreement = server.agreement(&bw).await;
@@ -31,8 +31,8 @@ impl World {
     }
 
     async fn secret(&self) -> Secret {
-        let settings = self.server.store().settings(self.server.tenant, self.server.connection, 1).await;
-        settings.expect("a database").secret("webhook_secret")
+        let versions = self.server.store().all_settings(self.server.connection).await.expect("a database");
+        versions[0].secret("webhook_secret")
     }
 
     fn signed(&self, secret: &Secret, body: &str) -> String {
@@ -45,28 +45,28 @@ impl World {
     }
 
     /// Posts as the PSP does; answers the status.
-    async fn tell(&self, notice: &Value) -> u16 {
+    pub async fn tell(&self, notice: &Value) -> u16 {
         let body = notice.to_string();
         let signature = self.signed(&self.secret().await, &body);
         self.post(&body, &signature).await.status
     }
 
-    async fn notices(&self) -> Vec<Notice> {
+    pub async fn notices(&self) -> Vec<Notice> {
         self.server.store().notices_of(self.server.tenant, self.server.connection).await.expect("a database")
     }
 
-    async fn in_state(&self, state: NoticeState) -> usize {
+    pub async fn in_state(&self, state: NoticeState) -> usize {
         self.notices().await.iter().filter(|notice| notice.state == state).count()
     }
 
     /// A payment as the PSP has it.
-    async fn at_psp(&self, payment: &str) -> contract::Transaction {
+    pub async fn at_psp(&self, payment: &str) -> contract::Transaction {
         let (_, transactions) = stored(self.server.store(), "billwerk", "payment", payment).await.expect("stored");
         let there = self.server.psp().transactions_of(&transactions[0].ours.0).await.expect("the PSP's tables");
         there.into_iter().next().expect("the PSP has it")
     }
 
-    async fn pay(&self, amount: &str, status: &str) -> String {
+    pub async fn pay(&self, amount: &str, status: &str) -> String {
         let id = fresh("b");
         let (http, body) = self.bw.post("/api/Payment", &self.bw.payment(&id, &self.agreement, amount)).await;
         assert_eq!((http, &body["status"]), (200, &json!(status)), "{body}");
@@ -74,7 +74,7 @@ impl World {
     }
 }
 
-fn notice(notice_type: &str, transaction: &impl serde::Serialize) -> Value {
+pub fn notice(notice_type: &str, transaction: &impl serde::Serialize) -> Value {
     json!({"id": fresh("n"), "type": notice_type, "created_at": 1, "transaction": transaction})
 }
 

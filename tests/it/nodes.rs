@@ -1,14 +1,25 @@
 //! Several nodes on one PostgreSQL: whoever gets a request, it is carried out once, and nobody's end is anybody else's.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use rialto::clock::Clock;
+use rialto::core::transaction::State;
+use rialto::flow::Engine;
 use rialto::psp::sandbox::SandboxPsp;
 use rialto::store::Store;
+use rialto::store::deliveries::DeliveryState;
+use rialto::wire::LocalWire;
+use rialto::workers::reconciler::Reconciler;
+use rialto_adapters::port::wire::Deadlines;
+use rialto_adapters::port::{Duration, Fault, Reply, Request, Timestamp, Wire};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::billwerk::{Billwerk, fresh};
 use crate::process::{Place, Process};
-use crate::server::{no_sink, stored};
+use crate::receiver::{PATIENCE, Receiver};
+use crate::server::{Server, no_sink, on_each_database, stored};
 
 /// Two nodes of one server.
 pub struct Two {
@@ -135,4 +146,139 @@ async fn what_a_killed_node_leaves_open_another_finishes() {
         assert_eq!(charges(&store, id).await, 1, "{amount}");
     }
     second.kill().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_stops_in_the_middle_of_a_delivery_gives_it_back() {
+    let Some(two) = Two::start("1").await else { return };
+    let Two { places, processes: [mut first, second], callers: [mut one, _], store } = two;
+    let receiver = Receiver::start().await;
+    one.webhook_target = receiver.url.clone();
+    let agreement = fresh("ag");
+    one.sign_up(&agreement, "25.00").await;
+    let tenant = store.tenants().await.expect("a database")[0].id;
+    let sending = async || {
+        let all = store.deliveries_of(tenant).await.expect("a database");
+        all.into_iter().filter(|delivery| delivery.state == DeliveryState::Sending).collect::<Vec<_>>()
+    };
+    // Whichever node takes it: both are asked to end, one after the other, while the receiver does not answer.
+    let answers = receiver.hold().await;
+    let told = receiver.got().len();
+    let (status, body) = one.post("/api/Payment", &one.payment(&fresh("b"), &agreement, "12.00")).await;
+    assert_eq!(status, 200, "{body}");
+    receiver.wait_for("the first attempt", |got| got.len() > told).await;
+    let held = sending().await.pop().expect("it is under way");
+    assert_eq!(held.attempts, 1);
+    first.ask_to_end();
+    assert!(first.ends_within(PATIENCE).await);
+    if places[0].log().contains("deliveries=1") {
+        // It was the first node's: nobody waits for the end of its hold.
+        receiver.wait_for("a second attempt", |got| got.len() > told + 1).await;
+    }
+    let mut second = second;
+    second.ask_to_end();
+    assert!(second.ends_within(PATIENCE).await);
+    assert!(sending().await.is_empty(), "nobody holds it any more");
+    let due = store.deliveries_due(Clock::default().now(), &[]).await.expect("a database");
+    assert!(due.iter().any(|delivery| delivery.id == held.id), "it is due at once");
+    drop(answers);
+    let again = places[1].start(&[("RIALTO_DATABASE_URL", places[0].database.url.clone())]).await;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while !store.deliveries_due(Timestamp(i64::MAX), &[]).await.expect("a database").is_empty() {
+        assert!(tokio::time::Instant::now() < deadline, "it is never delivered");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    again.kill().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_waits_for_a_payment_and_a_second_one_does_not() {
+    for (signals, expected) in [(1, State::Succeeded), (2, State::Submitted)] {
+        let place = Place::new("sqlite").await;
+        // The answer comes after eight seconds of the sandbox's time; not in this test's life where nobody waits for it.
+        let scale = if signals == 1 { "10" } else { "1" };
+        let mut process = place.start(&[("RIALTO_TIME_SCALE", scale.to_owned())]).await;
+        let bw = place.billwerk();
+        let agreement = fresh("ag");
+        bw.sign_up(&agreement, "25.00").await;
+        let store = place.database.store(Clock::default()).await.expect("the database opens");
+        let payment = fresh("b");
+        let asked = tokio::spawn({
+            let (bw, body) = (bw.clone(), bw.payment(&payment, &agreement, "12.51"));
+            async move { bw.post_quietly("/api/Payment", &body).await }
+        });
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let state = async || stored(&store, "billwerk", "payment", &payment).await.map(|(_, all)| all[0].state);
+        while state().await != Some(State::Submitted) {
+            assert!(tokio::time::Instant::now() < deadline, "it is never sent");
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        for number in 0..signals {
+            process.ask_to_end();
+            while number == 0 && !place.log().contains("stopping") {
+                assert!(tokio::time::Instant::now() < deadline, "it never stops");
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        }
+        assert!(process.ends_within(PATIENCE).await, "{}", place.log());
+        assert_eq!(state().await, Some(expected), "after {signals}: {}", place.log());
+        let _ = asked.await;
+        let log = place.log();
+        match signals {
+            1 => assert!(log.contains("submits=0") && log.contains("deliveries=0"), "{log}"),
+            _ => assert!(log.contains("stopped at once"), "{log}"),
+        }
+    }
+}
+
+/// A wire on which every call hangs.
+struct Hanging(Notify);
+
+#[async_trait::async_trait]
+impl Wire for Hanging {
+    async fn send(&self, _: Request, _: Deadlines) -> Result<Reply, Fault> {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_up_that_is_broken_off_is_due_at_once() {
+    on_each_database(async |kind| {
+        let server = Server::start(kind, 1).await;
+        let bw = server.billwerk();
+        let agreement = server.agreement(&bw).await;
+        let payment = fresh("b");
+        // The effect happens, the answer is lost; the first look-up comes only after some seconds.
+        let (status, _) = bw.post("/api/Payment", &bw.payment(&payment, &agreement, "12.22")).await;
+        assert_eq!(status, 200);
+        let database = server.stop().await;
+
+        let clock = Clock::default();
+        clock.advance(Duration::from_secs(60));
+        let store = database.store(clock.clone()).await.expect("the database opens");
+        let due = async || {
+            let all = store.transactions_due(clock.now()).await.expect("a database");
+            all.into_iter().filter(|t| t.state == State::Unknown).count()
+        };
+        assert_eq!(due().await, 1);
+        let hanging = Arc::new(Hanging(Notify::new()));
+        let stopping = Reconciler::new(Engine::new(store.clone(), hanging.clone(), "http://127.0.0.1:9"));
+        stopping.sweep().await.expect("a database");
+        hanging.0.notified().await;
+        assert_eq!(due().await, 0, "it is this node's");
+        assert_eq!(stopping.hand_over(Duration::from_millis(10)).await, Ok(1));
+        assert_eq!(due().await, 1, "it is anybody's, without waiting for the end of the hold");
+
+        let psp = SandboxPsp::new(store.clone(), no_sink(), "http://127.0.0.1:9");
+        let wire = LocalWire::new(clock.clone(), Arc::new(psp));
+        let other = Reconciler::new(Engine::new(store.clone(), Arc::new(wire), "http://127.0.0.1:9"));
+        other.sweep().await.expect("a database");
+        assert_eq!(other.hand_over(PATIENCE).await, Ok(0), "it ends by itself");
+        let (_, transactions) = stored(&store, "billwerk", "payment", &payment).await.expect("it is stored");
+        assert_eq!(transactions[0].state, State::Succeeded);
+    })
+    .await;
 }

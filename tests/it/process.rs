@@ -101,6 +101,14 @@ impl Process {
         self.child.kill().await.expect("it is killed");
     }
 
+    /// Asks it to end, as a service manager does.
+    #[cfg(unix)]
+    pub fn ask_to_end(&self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = std::process::Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(asked.expect("a kill command").success());
+    }
+
     /// Whether it ends by itself before the time is over.
     pub async fn ends_within(&mut self, patience: Duration) -> bool {
         tokio::time::timeout(patience, self.child.wait()).await.is_ok()

@@ -21,6 +21,8 @@ pub struct Receiver {
 
 struct Inner {
     got: Mutex<Vec<Value>>,
+    /// The `traceparent` of each call.
+    parents: Mutex<Vec<Option<String>>>,
     /// Statuses for the next calls; 200 once they are used up.
     answers: Mutex<VecDeque<u16>>,
     news: Notify,
@@ -34,6 +36,7 @@ impl Receiver {
         let address = acceptor.local_addr().first().and_then(|a| a.as_socket_addr().copied()).expect("an address");
         let inner = Arc::new(Inner {
             got: Mutex::default(),
+            parents: Mutex::default(),
             answers: Mutex::default(),
             news: Notify::new(),
             gate: Semaphore::new(1_000),
@@ -54,6 +57,11 @@ impl Receiver {
 
     pub fn got(&self) -> Vec<Value> {
         self.inner.got.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The `traceparent` of each call, in their order.
+    pub fn traceparents(&self) -> Vec<Option<String>> {
+        self.inner.parents.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until what came satisfies `enough`.
@@ -83,6 +91,8 @@ impl Endpoint for Receive {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let parent = request.header("traceparent").map(str::to_owned);
+        self.inner.parents.lock().unwrap_or_else(PoisonError::into_inner).push(parent);
         let body = request.take_body().into_vec().await?;
         let told = serde_json::from_slice(&body).unwrap_or(Value::Null);
         self.inner.got.lock().unwrap_or_else(PoisonError::into_inner).push(told);

@@ -142,6 +142,12 @@ impl Server {
         .await;
     }
 
+    /// Stops it, and leaves its database.
+    pub async fn stop(self) -> TestDatabase {
+        self.app.stop().await;
+        self._database
+    }
+
     /// Waits until something is so; a failing test alone waits long.
     pub async fn until(&self, what: &str, so: impl AsyncFn() -> bool) {
         let deadline = tokio::time::Instant::now() + PATIENCE;

@@ -55,7 +55,7 @@ fn floor(module: &str) -> Option<u8> {
         "contracts" | "hooks" | "workers" | "admin" | "console" | "psp" => 4,
         "flow" | "profiles" | "pages" => 3,
         "store" | "wire" => 2,
-        "core" | "http" | "config" | "clock" | "telemetry" => 1,
+        "core" | "http" | "config" | "clock" | "telemetry" | "metrics" => 1,
         _ => return None,
     })
 }
@@ -97,6 +97,8 @@ const DOORS: &[(&str, &str, &[&str])] = &[
         "transactions::advance(",
         &["src/flow/apply/", "src/flow/submit.rs", "src/flow/inquire.rs"],
     ),
+    ("only a proof leads to LoginError", "Code::LoginError", &["src/contracts/billwerk/errors.rs"]),
+    ("nothing leads to PermissionDenied", "Code::PermissionDenied", &["src/contracts/billwerk/errors.rs"]),
     ("only the clock reads the time", "SystemTime::now", &["src/clock.rs"]),
     ("only the clock makes randomness", "getrandom::", &["src/clock.rs", "src/store/vault.rs", "src/store/vault/"]),
     ("only the clock makes ids", "now_v7", &["src/clock.rs", "src/store/testing.rs"]),

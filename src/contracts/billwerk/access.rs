@@ -61,12 +61,27 @@ pub const OPERATIONS: &[Operation] = &[
         path: "/api/Preauth/{id}/Cancel",
         subject: Subject::Preauth,
     },
+    Operation {
+        operation_id: "finalizePreauth",
+        method: "POST",
+        path: "/api/Preauth/Finalize",
+        subject: Subject::Preauth,
+    },
     // A capture: `preauthTransactionId` is the subject's.
     Operation { operation_id: "createPayment", method: "POST", path: "/api/Payment", subject: Subject::Preauth },
     Operation { operation_id: "getPayment", method: "GET", path: "/api/Payment/{id}", subject: Subject::Payment },
     // `paymentTransactionId` is the subject's.
     Operation { operation_id: "createRefund", method: "POST", path: "/api/Refund", subject: Subject::Payment },
     Operation { operation_id: "getRefund", method: "GET", path: "/api/Refund/{id}", subject: Subject::Refund },
+    Operation {
+        operation_id: "getIntegrationInfo",
+        method: "GET",
+        path: "/api/IntegrationInfo",
+        subject: Subject::Nothing,
+    },
+    Operation { operation_id: "getSettings", method: "GET", path: "/api/Settings", subject: Subject::Nothing },
+    // Of the caller's own connection.
+    Operation { operation_id: "putSettings", method: "PUT", path: "/api/Settings", subject: Subject::Nothing },
 ];
 
 /// The status of a request that is right but for its credential. A foreign subject answers like one that does not exist.

@@ -13,6 +13,7 @@ use super::CONTRACT;
 use super::errors::RETRY_AFTER;
 use crate::flow::identity::Caller;
 use crate::flow::{Engine, FlowError};
+use crate::http::edge::RequestId;
 use crate::http::error::{Kind, Problem};
 use crate::store::StoreError;
 use crate::store::forms::KeyStyle;
@@ -86,7 +87,7 @@ impl<'a> ApiExtractor<'a> for Known {
             // Said once: a request has one caller.
             let _ = style.set(caller.style);
         }
-        Ok(Known(caller))
+        Ok(Known(Caller { trace: RequestId::of(request), ..caller }))
     }
 }
 

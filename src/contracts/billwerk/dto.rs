@@ -599,7 +599,8 @@ pub struct MerchantSettingValueDto {
     /// A `keyName` of `IntegrationInfo`, in any letter case.
     #[oai(validator(max_length = 100))]
     pub key_name: String,
-    /// A text. The mask that is shown of a secret keeps it; an empty text, or none, takes the setting away.
+    /// A text. The mask that is shown of a secret, or eight bullets alone, keep it; an empty text, or none, takes the
+    /// setting away.
     pub key_value: Option<Any<Value>>,
 }
 

@@ -16,7 +16,7 @@ use super::map;
 use crate::clock::Clock;
 use crate::flow::FlowError;
 use crate::http::body::{Case, Enums, Style, respond};
-use crate::http::error::{ErrorBody, Kind, Problem};
+use crate::http::error::{ErrorBody, Kind, Problem, Why};
 use crate::store::StoreError;
 use crate::store::forms::{EnumStyle, KeyStyle, NameCase, Spelling};
 use crate::store::tenants::Told;
@@ -56,6 +56,8 @@ pub struct Failure {
     pub http: StatusCode,
     pub code: Code,
     pub message: String,
+    /// The field it is about, for the log.
+    pub field: Option<String>,
     pub psp_code: Option<String>,
     pub status: Status,
     /// When it was learned of; `None` is now.
@@ -70,6 +72,7 @@ impl Failure {
             http: http_status(code),
             code,
             message: message.into(),
+            field: None,
             psp_code: None,
             status: Status::Failed,
             received_at: None,
@@ -79,7 +82,7 @@ impl Failure {
 
     /// A refusal because of one field.
     pub fn field(code: Code, field: &str, text: impl std::fmt::Display) -> Failure {
-        Failure::new(code, format!("{field}: {text}"))
+        Failure { field: Some(field.to_owned()), ..Failure::new(code, format!("{field}: {text}")) }
     }
 
     pub fn data(field: &str, text: impl std::fmt::Display) -> Failure {
@@ -105,8 +108,7 @@ impl Failure {
 
     /// Another request was made under this id.
     pub fn differs(field: &str) -> Failure {
-        let text = format!("{field}: differs from the request that was made with this transactionId");
-        Failure::new(Code::AlreadyExecuted, text)
+        Failure::field(Code::AlreadyExecuted, field, "differs from the request that was made with this transactionId")
     }
 
     /// The PSP takes no more at the moment, and as much as may wait does so already.
@@ -374,7 +376,9 @@ impl<O: Operation> From<Refusal<O>> for poem::Error {
         if let Some(wait) = failure.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs().max(1)));
         }
-        poem::Error::from_response(response)
+        let mut error = poem::Error::from_response(response);
+        error.set_data(Why { code: format!("{:?}", failure.code), field: failure.field });
+        error
     }
 }
 

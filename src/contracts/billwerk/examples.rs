@@ -4,6 +4,8 @@
 use poem::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::info;
+use crate::http::body::{Style, render};
 use crate::http::spec::{At, Example};
 
 const CARD: &str = "20221118-636bd596c10cfc318b1bfabb";
@@ -76,7 +78,17 @@ fn requests() -> Vec<Example> {
         "transactionId": REFUND, "paymentTransactionId": RECURRING, "requestedAmount": 10, "currency": "EUR",
         "webhookTarget": HOOK
     });
+    let finalize = json!({
+        "transactionId": CARD, "finalizationData": { "pactasTransactionId": CARD, "language": "en" }
+    });
+    let unchanged = json!({ "merchantSettings": [
+        { "keyName": "api_key", "keyValue": "••••••••" }, { "keyName": "webhook_secret", "keyValue": "••••••••" }
+    ] });
+    let wrapped = json!({ "merchantPspSettings": unchanged });
     vec![
+        of("finalizePreauth", At::Request, "back from the page", finalize),
+        of("putSettings", At::Request, "1 unchanged", unchanged),
+        of("putSettings", At::Request, "2 in the other shape", wrapped),
         of("createPreauth", At::Request, "1 debit", debit),
         of("createPreauth", At::Request, "2 card", card),
         of("createPreauth", At::Request, "3 stored card", stored),
@@ -118,7 +130,20 @@ fn answers() -> Vec<Example> {
         "bookingDate": "2026-11-20"
     });
     let cancelled = json!({ "cancellationStatus": "Succeeded", "transactionId": CARD });
+    let settings = json!({ "merchantSettings": [
+        { "keyName": "api_key", "keyValue": "••••••••9f3c" }, { "keyName": "webhook_secret", "keyValue": "••••••••" }
+    ] });
+    let valid = json!({
+        "isCreditCardValid": true, "isDebitValid": true, "isOnAccountValid": false, "isBlackLabelValid": false,
+        "isAutogiroValid": false, "isAvtalegiroValid": false, "isBetalingsserviceValid": false
+    });
+    let sandbox = rialto_adapters::find("sandbox").map(|adapter| info::of(adapter.manifest()));
+    let info = sandbox.and_then(|info| serde_json::from_slice(&render(&info, Style::default())).ok());
     vec![
+        of("finalizePreauth", OK, "reserved", reserved.clone()),
+        of("getIntegrationInfo", OK, "sandbox", info.unwrap_or_default()),
+        of("getSettings", OK, "masked", settings),
+        of("putSettings", OK, "accepted", valid),
         of("createPreauth", OK, "card", pending.clone()),
         of("createPreauth", OK, "debit", kept.clone()),
         of("getPreauth", OK, "waiting", pending),
@@ -171,8 +196,9 @@ fn errors() -> Vec<Example> {
 /// What every operation of a sort answers alike. Named by hand, because a document without them shows error bodies in
 /// names and numbers that nobody sends.
 fn refusals() -> Vec<Example> {
-    let post = ["createPreauth", "createPayment", "createRefund", "cancelPreauth"];
+    let post = ["createPreauth", "createPayment", "createRefund", "finalizePreauth", "cancelPreauth", "putSettings"];
     let get = ["getPreauth", "getPayment", "getRefund"];
+    let tell = ["getIntegrationInfo", "getSettings"];
     let mut all = Vec::new();
     let mut add = |operations: &[&'static str], status: StatusCode, name: &'static str, value: Value| {
         all.extend(operations.iter().map(|operation| of(operation, At::Response(status), name, value.clone())));
@@ -194,16 +220,22 @@ fn refusals() -> Vec<Example> {
     add(&get, StatusCode::BAD_REQUEST, "unreadable", error(8, "id: cannot be read"));
     let mut limit = error(1, "a limit is exceeded");
     limit["PspErrorCode"] = json!("limit_exceeded");
-    add(&post[..3], StatusCode::TOO_MANY_REQUESTS, "limit", limit.clone());
+    add(&post[..4], StatusCode::TOO_MANY_REQUESTS, "limit", limit.clone());
     add(&get, StatusCode::TOO_MANY_REQUESTS, "limit", limit);
-    for operations in [post.as_slice(), get.as_slice()] {
+    let wrong = error(7, "the PSP refuses the account of this connection");
+    add(&post[..4], StatusCode::UNAUTHORIZED, "wrongCredentials", wrong.clone());
+    add(&get, StatusCode::UNAUTHORIZED, "wrongCredentials", wrong);
+    for operations in [post.as_slice(), get.as_slice(), tell.as_slice()] {
         add(operations, StatusCode::UNAUTHORIZED, "noToken", error(15, "no valid token"));
-        let not_sent = error(19, "the PSP could not be reached, and nothing was sent");
+        let not_sent = match operations {
+            own if own == tell => error(12, "internal error"),
+            _ => error(19, "the PSP could not be reached, and nothing was sent"),
+        };
         add(operations, StatusCode::INTERNAL_SERVER_ERROR, "notSent", not_sent);
         add(operations, StatusCode::SERVICE_UNAVAILABLE, "busy", error(12, "too much to do at the moment"));
     }
     for (operations, what) in [
-        (["getPreauth", "cancelPreauth"].as_slice(), "preauthorisation"),
+        (["getPreauth", "cancelPreauth", "finalizePreauth"].as_slice(), "preauthorisation"),
         (["getPayment", "createRefund"].as_slice(), "payment"),
         (["getRefund"].as_slice(), "refund"),
     ] {
@@ -211,6 +243,13 @@ fn refusals() -> Vec<Example> {
     }
     let captured = error(11, "it is captured, or being captured; refund the payment instead");
     add(&["cancelPreauth"], StatusCode::UNPROCESSABLE_ENTITY, "captured", captured);
+    let raced = error(11, "the settings were changed at the same time; look at them and try again");
+    add(&["putSettings"], StatusCode::CONFLICT, "raced", raced);
+    let unknown = error(8, "colour: unknown setting; Sandbox has api_key, webhook_secret");
+    add(&["putSettings"], StatusCode::UNPROCESSABLE_ENTITY, "unknownKey", unknown);
+    let refused = error(8, "the PSP does not accept these settings: the sandbox does not know this API key");
+    add(&["putSettings"], StatusCode::UNPROCESSABLE_ENTITY, "refused", refused);
+    add(&["finalizePreauth"], StatusCode::UNPROCESSABLE_ENTITY, "left", error(17, "the payer has cancelled"));
     add(&["getPreauth"], StatusCode::UNPROCESSABLE_ENTITY, "left", error(17, "the payer has cancelled"));
     add(&["getRefund"], StatusCode::UNPROCESSABLE_ENTITY, "rejected", error(18, "the payment was rejected"));
     all
@@ -220,7 +259,8 @@ fn refusals() -> Vec<Example> {
 mod tests {
     use super::*;
     use crate::contracts::billwerk::dto::{
-        PaymentCancellationRequestDto, PaymentRequestDto, PreauthRequestDto, RefundRequestDto,
+        FinalizePreauthRequestDto, PaymentCancellationRequestDto, PaymentRequestDto, PaymentSettingsRequestDto,
+        PreauthRequestDto, RefundRequestDto,
     };
     use crate::http::body::{BodyError, read};
 
@@ -232,6 +272,8 @@ mod tests {
                 "createPreauth" => read::<PreauthRequestDto>(&bytes).map(|_| ()),
                 "createPayment" => read::<PaymentRequestDto>(&bytes).map(|_| ()),
                 "createRefund" => read::<RefundRequestDto>(&bytes).map(|_| ()),
+                "finalizePreauth" => read::<FinalizePreauthRequestDto>(&bytes).map(|_| ()),
+                "putSettings" => read::<PaymentSettingsRequestDto>(&bytes).map(|_| ()),
                 "cancelPreauth" => read::<PaymentCancellationRequestDto>(&bytes).map(|_| ()),
                 other => panic!("{other} has no request"),
             };

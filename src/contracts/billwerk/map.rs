@@ -10,7 +10,10 @@ use time::format_description::FormatItem;
 use time::macros::format_description;
 use time::{Date, OffsetDateTime};
 
-use super::dto::{PayerDataDto, PaymentChargebackReason, PaymentMeansReferenceDto, PublicPaymentProviderRole as Role};
+use super::dto::{
+    InvoiceDataDto, OrderDataDto, PayerDataDto, PaymentChargebackReason, PaymentMeansReferenceDto,
+    PublicPaymentProviderRole as Role,
+};
 use super::errors::Failure;
 use crate::http::amount::Amount;
 use crate::store::forms::Details;
@@ -82,6 +85,30 @@ pub fn date(field: &str, text: &Option<String>) -> Result<Option<Timestamp>, Fai
 pub fn start_of_day(at: Timestamp) -> Timestamp {
     const DAY_MS: i64 = 24 * 3600 * 1000;
     Timestamp(at.0 - at.0.rem_euclid(DAY_MS))
+}
+
+/// Dates and figures of an order that make no sense. What is left out is left out.
+pub fn order(order: Option<&OrderDataDto>) -> Result<(), Failure> {
+    let Some(order) = order else { return Ok(()) };
+    date("orderData.nextPaymentDate", &order.next_payment_date)?;
+    match &order.recurring_fee {
+        Some(fee) if fee.as_str().starts_with('-') => {
+            Err(Failure::data("orderData.recurringFee", "must not be negative"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Dates of an invoice that are none.
+pub fn invoice(invoice: Option<&InvoiceDataDto>) -> Result<(), Failure> {
+    let Some(invoice) = invoice else { return Ok(()) };
+    date("invoiceData.invoiceDate", &invoice.invoice_date)?;
+    date("invoiceData.dueDate", &invoice.due_date)?;
+    for (at, line) in invoice.line_items.iter().flatten().enumerate() {
+        date(&format!("invoiceData.lineItems[{at}].periodStart"), &line.period_start)?;
+        date(&format!("invoiceData.lineItems[{at}].periodEnd"), &line.period_end)?;
+    }
+    Ok(())
 }
 
 /// The exact amount of a request.

@@ -37,6 +37,7 @@ impl Wanted {
         let key = map::id("transactionId", &request.transaction_id)?;
         let money = map::positive(map::money(&request.requested_amount, &request.currency)?)?;
         let means = request.payment_means_reference.as_ref();
+        map::invoice(request.invoice_data.as_ref())?;
         Ok(Wanted {
             asked: Asked { operation: PAYMENT, key, fields: map::fields(&request, money) },
             money,

@@ -40,6 +40,7 @@ impl Wanted {
             // Billwerk's serialiser leaves out what is 0.
             None => Money::new(0, map::currency(&request.currency)?),
         };
+        map::order(request.order_data.as_ref())?;
         let means = request.payment_means_reference.as_ref();
         Ok(Wanted {
             asked: Asked { operation: PREAUTH, key, fields: map::fields(&request, money) },

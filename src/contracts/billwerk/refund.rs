@@ -26,6 +26,7 @@ impl Wanted {
     fn read(request: RefundRequestDto) -> Result<Wanted, Failure> {
         let key = map::id("transactionId", &request.transaction_id)?;
         let money = map::positive(map::money(&request.requested_amount, &request.currency)?)?;
+        map::invoice(request.invoice_data.as_ref())?;
         Ok(Wanted {
             asked: Asked { operation: REFUND, key, fields: map::fields(&request, money) },
             money,

@@ -30,6 +30,7 @@ fn status(intent: &Intent, main: &Transaction, by: CancelledBy) -> Result<Status
     let ended = |code, status, text: &str| {
         let message = main.psp_text.clone().unwrap_or_else(|| text.to_owned());
         Err(Failure {
+            field: None,
             psp_code: main.psp_code.clone(),
             status,
             received_at: Some(intent.updated_at),

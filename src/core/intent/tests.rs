@@ -208,6 +208,20 @@ fn what_clock_and_cancel_may_close() {
 }
 
 #[test]
+fn what_each_contract_does_with_late_money() {
+    let rows = [
+        ("billwerk", LatePolicy::GiveBack),
+        ("platform", LatePolicy::GiveBack),
+        ("external", LatePolicy::Book),
+        ("pix", LatePolicy::Book),
+        ("a contract that is not listed", LatePolicy::GiveBack),
+    ];
+    for (contract, policy) in rows {
+        assert_eq!(LatePolicy::of(contract), policy, "{contract}");
+    }
+}
+
+#[test]
 fn names_come_back() {
     for kind in IntentKind::ALL {
         assert_eq!(IntentKind::parse(kind.as_str()), Some(*kind));

@@ -1,13 +1,15 @@
 //! What a report is about, and what it means where it is not news of one of our own instructions.
 
 use rialto_adapters::port::{Kind, Read, Report, ReportKind, Verdict, Verified};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Engine, FlowError, Known, News, RACES_MAX, view};
+use super::{Engine, FlowError, Known, News, RACES_MAX, view, work};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing, step};
+use crate::metrics;
 use crate::store::Unit;
 use crate::store::agreements::{self, AgreementState};
 use crate::store::bookings::Booking;
@@ -38,14 +40,25 @@ impl Engine {
     pub async fn read_notice(&self, notice: &Notice) -> Result<NoticeRead, FlowError> {
         let connection = self.connection(notice.tenant_id, notice.connection_id).await?;
         let adapter = self.adapter(&connection)?;
-        let reports = match adapter.read(&Verified::restored(notice.raw.clone())) {
-            Read::Reports(reports) => reports,
-            Read::Ignored(why) => return Ok(NoticeRead::Ignored(why)),
-            Read::Unreadable(why) => return Ok(NoticeRead::Unreadable(why)),
+        let read = match adapter.read(&Verified::restored(notice.raw.clone())) {
+            Read::Reports(reports) => self.hear_notice(notice, &reports).await?,
+            Read::Ignored(why) => NoticeRead::Ignored(why),
+            Read::Unreadable(why) => NoticeRead::Unreadable(why),
         };
+        let outcome = match &read {
+            NoticeRead::Applied => "applied",
+            NoticeRead::Ignored(_) => "ignored",
+            NoticeRead::Unreadable(_) => "unreadable",
+            NoticeRead::Unmatched(_) => "unmatched",
+        };
+        metrics::NOTICES_READ.add([adapter.manifest().name, outcome]);
+        Ok(read)
+    }
+
+    async fn hear_notice(&self, notice: &Notice, reports: &[Report]) -> Result<NoticeRead, FlowError> {
         let news = News { source: Source::Notice(notice.id), ..News::of_ours(Learned::AbsentNotYet) };
         let mut unmatched = Vec::new();
-        for report in &reports {
+        for report in reports {
             unmatched.extend(self.hear(notice.tenant_id, notice.connection_id, report, news.clone()).await?);
         }
         Ok(if unmatched.is_empty() { NoticeRead::Applied } else { NoticeRead::Unmatched(unmatched) })
@@ -259,11 +272,13 @@ impl Engine {
         }
         let alert = excess.then_some(Alert::OutsideExceeds);
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, alert, now));
-        self.raise(&mut unit, t, alert, now);
+        let span = work!("apply", intent);
+        span.in_scope(|| self.raise(&mut unit, t, alert, now));
         intents::touch(&mut unit, intent.tenant_id, intent.id, now);
         self.tell(&mut unit, &intent, Some(t), event, report.occurred_at);
-        match self.store.run(unit).await? {
+        match self.store.run(unit).instrument(span.clone()).await? {
             Ok(()) => {
+                let _span = span.entered();
                 tracing::info!(transaction = %t.id, movement = kind.as_str(), amount = %amount, "booked from outside");
                 self.nudges.dispatcher.notify_one();
             }
@@ -335,9 +350,10 @@ impl Engine {
         let now = self.clock.now();
         let mut unit = Unit::new("note");
         history::add_fact(&mut unit, self.fact(t, t.state, news, Standing::Applied, Some(Alert::NeedsPerson), now));
-        self.raise(&mut unit, t, Some(Alert::NeedsPerson), now);
+        let span = work!("apply", intent);
+        span.in_scope(|| self.raise(&mut unit, t, Some(Alert::NeedsPerson), now));
         self.tell(&mut unit, &intent, Some(t), event, None);
-        self.run_and_nudge(unit).await
+        self.run_and_nudge(unit).instrument(span).await
     }
 }
 

@@ -11,12 +11,13 @@ mod record;
 
 use rialto_adapters::port::manifest::AmountRule;
 use rialto_adapters::port::{Adapter, Kind, Money, Report, ReportKind, Timestamp, Verdict};
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
 use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_MAX, SUBMIT_RETRY_PAUSE};
-use super::{Engine, FlowError, Known};
+use super::{Engine, FlowError, Known, work};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
@@ -24,6 +25,7 @@ use crate::core::intent::{self, ClosedBy, IntentKind, IntentState, LatePolicy};
 use crate::core::schedule;
 use crate::core::step::{Learned, Step, step};
 use crate::core::transaction::{State, View};
+use crate::metrics;
 use crate::store::Unit;
 use crate::store::history::{self, MovementKind, Source, StoredExchange};
 use crate::store::inbox;
@@ -81,7 +83,12 @@ impl Engine {
     }
 
     /// As [`Engine::learn`], from a row that was read or written a moment ago.
-    pub(super) async fn learn_of(&self, mut known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
+    pub(super) async fn learn_of(&self, known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
+        let span = work!("apply", known.intent);
+        self.step_by(known, news).instrument(span).await
+    }
+
+    async fn step_by(&self, mut known: Known, news: News) -> Result<Option<Transaction>, FlowError> {
         let adapter = self.adapter(&known.connection)?;
         for _ in 0..RACES_MAX {
             let Known { t: before, intent, .. } = &known;
@@ -92,6 +99,9 @@ impl Engine {
             match self.store.run(unit).await? {
                 Ok(()) => {
                     self.log(before, &after, &step, &news);
+                    if after.state != before.state {
+                        metrics::TRANSACTIONS.add([adapter.manifest().name, after.kind.as_str(), after.state.name()]);
+                    }
                     self.nudges.dispatcher.notify_one();
                     for child in children {
                         self.spawn_submit(before.tenant_id, child);
@@ -212,7 +222,9 @@ impl Engine {
             // Nobody asked for what we give back by ourselves, so nobody else learns that it did not work.
             let ours = matches!(before.kind, Kind::Release | Kind::Refund) && intent.kind != IntentKind::Refund;
             let late = matches!(intent.state, IntentState::Refused | IntentState::Closed(_));
-            if ours && (late || before.kind == Kind::Refund) {
+            if ours && late {
+                self.raise(unit, after, Some(Alert::LateMoney), now);
+            } else if ours && before.kind == Kind::Refund {
                 self.raise(unit, after, Some(Alert::GiveBackFailed), now);
             }
         }
@@ -360,7 +372,9 @@ impl Engine {
         if t.state == State::Succeeded && before.state != State::Succeeded && is_collected(intent, &t) {
             t.valid_until = Some(now.plus(COLLECTED_KEPT_FOR));
         }
-        t.look_at = self.next_look(before, &t, step, adapter, now);
+        // What a look-up itself contradicts is not found out by the next one: a person has to say.
+        let look_now = step.resend || (step.look_up && news.source != Source::Lookup);
+        t.look_at = if look_now { Some(now) } else { self.next_look(before, &t, step, adapter, now) };
         t
     }
 
@@ -373,9 +387,6 @@ impl Engine {
         adapter: &dyn Adapter,
         now: Timestamp,
     ) -> Option<Timestamp> {
-        if step.look_up || step.resend {
-            return Some(now);
-        }
         match after.state {
             State::Created if after.not_before.is_some() => {
                 let passed = u32::try_from(after.attempts).unwrap_or(0).saturating_sub(1);
@@ -458,3 +469,6 @@ pub(super) fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> V
         capture_open_or_done: t.counters.captured + t.counters.captured_reserved > 0,
     }
 }
+
+#[cfg(test)]
+mod tests;

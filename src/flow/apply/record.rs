@@ -8,6 +8,7 @@ use crate::core::alert::Alert;
 use crate::core::event::EventType;
 use crate::core::step::{Learned, Standing, Step};
 use crate::core::transaction::State;
+use crate::metrics;
 use crate::store::Unit;
 use crate::store::events::{self, Event};
 use crate::store::history::{self, BookedMovement, Fact, MovementKind, Source, StoredAlert, StoredExchange};
@@ -90,6 +91,7 @@ impl Engine {
 
     pub(in crate::flow) fn raise(&self, unit: &mut Unit, t: &Transaction, alert: Option<Alert>, now: Timestamp) {
         let Some(alert) = alert else { return };
+        metrics::ALERTS.add([alert.as_str()]);
         tracing::warn!(tenant = %t.tenant_id, transaction = %t.id, alert = alert.as_str(), "{}", alert.text());
         history::raise_alert(
             unit,
@@ -194,9 +196,14 @@ impl Engine {
     }
 
     pub(super) fn log(&self, before: &Transaction, after: &Transaction, step: &Step, news: &News) {
+        let notice = match &news.source {
+            Source::Notice(id) => Some(tracing::field::display(id)),
+            Source::Answer | Source::Lookup | Source::Feed | Source::Operator { .. } | Source::Ourselves => None,
+        };
         tracing::info!(
             tenant = %before.tenant_id,
             transaction = %before.id,
+            notice,
             kind = before.kind.as_str(),
             source = news.source.as_str(),
             learned = said(&news.learned, news.report.as_ref()),

@@ -155,6 +155,8 @@ fn notice(state: NoticeState, attempts: i32) -> NoticeLine {
 
 fn delivery(state: DeliveryState, attempts: i32) -> Delivery {
     Delivery {
+        intent_id: None,
+        trace: None,
         id: id(6),
         tenant_id: id(7),
         endpoint_id: id(10),

@@ -208,3 +208,56 @@ fn tokens_do_not_reach_the_log() {
         assert_eq!(logged_path(path), expected);
     }
 }
+
+#[test]
+fn a_callers_trace_is_taken_where_it_is_valid() {
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = "b7ad6b7169203331";
+    let good = format!("00-{trace}-{parent}-01");
+    let rows = [
+        (vec![good.clone()], true),
+        (vec![format!("00-{trace}-{parent}-00")], true),
+        (vec![format!("cc-{trace}-{parent}-01-more")], true),
+        (vec![], false),
+        (vec![good.clone(), good.clone()], false),
+        (vec![format!("{good}-more")], false),
+        (vec![format!("ff-{trace}-{parent}-01")], false),
+        (vec![format!("00-{}-{parent}-01", trace.to_uppercase())], false),
+        (vec![format!("00-{}-{parent}-01", "0".repeat(32))], false),
+        (vec![format!("00-{trace}-{}-01", "0".repeat(16))], false),
+        (vec![format!("00-{trace}{parent}-01")], false),
+        (vec![format!("00-{trace}-{parent}")], false),
+        (vec!["x".repeat(9_000)], false),
+    ];
+    for (values, expected) in rows {
+        let mut headers = HeaderMap::new();
+        for value in &values {
+            headers.append("traceparent", HeaderValue::try_from(value).expect("visible characters"));
+        }
+        assert_eq!(traceparent(&headers), expected.then_some((trace, parent)), "{values:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answered_request_is_measured_by_its_operation() {
+    static SEEN: std::sync::Mutex<Vec<(&str, &str, u16)>> = std::sync::Mutex::new(Vec::new());
+    let edge = edge(Limits::default()).measured(|answered| {
+        SEEN.lock().expect("nobody panics").push((answered.contract, answered.operation, answered.status));
+    });
+    let handler = make_sync(|request: Request| {
+        if request.uri().path() == "/named" {
+            Naming::tell(&request, "billwerk", "createPayment");
+        }
+        RequestId::of(&request).expect("an id").to_string()
+    });
+    let app = edge.observed(edge.detached(handler));
+    for path in ["/named", "/hooks/x", "/sk_live_secret"] {
+        let request = Request::builder().uri_str(path);
+        let request = request.header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let response = app.get_response(request.finish()).await;
+        assert_eq!(response.header("x-request-id"), Some("0af7651916cd43dd8448eb211c80319c"));
+        assert_eq!(response.into_body().into_string().await.expect("text"), "0af7651916cd43dd8448eb211c80319c");
+    }
+    let expected = [("billwerk", "createPayment", 200), ("hooks", "-", 200), ("other", "-", 200)];
+    assert_eq!(*SEEN.lock().expect("nobody panics"), expected);
+}

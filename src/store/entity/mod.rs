@@ -309,6 +309,8 @@ entity!(deliveries "deliveries" {
     give_up_at: i64,
     created_at: i64,
     updated_at: i64,
+    trace: Option<String>,
+    intent_id: Option<Uuid>,
 });
 
 entity!(attempts "attempts" {
