@@ -67,7 +67,7 @@ async fn create(
 ) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let Ok(bytes) = body.into_bytes_limit(BODY_MAX).await else {
         return failure(StatusCode::PAYLOAD_TOO_LARGE);
@@ -105,7 +105,7 @@ async fn one_withdrawal(request: &Request, Path(id): Path<String>, Data(psp): Da
 async fn one(request: &Request, kind: &'static str, id: String, psp: &PientegraPsp) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let simulator = psp.simulator.clone();
     let effect = async move {
@@ -131,7 +131,7 @@ async fn withdrawals(request: &Request, Data(psp): Data<&PientegraPsp>) -> Respo
 async fn list(request: &Request, kind: &'static str, statuses: &[&str], psp: &PientegraPsp) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let wanted = match check::wanted(request.uri().query().unwrap_or_default(), "status", statuses) {
         Ok(wanted) => wanted,
@@ -151,7 +151,7 @@ async fn list(request: &Request, kind: &'static str, statuses: &[&str], psp: &Pi
 async fn events(request: &Request, Data(psp): Data<&PientegraPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let wanted = match check::wanted(request.uri().query().unwrap_or_default(), "deliveryStatus", delivery::ALL) {
         Ok(wanted) => wanted,
@@ -171,7 +171,7 @@ async fn events(request: &Request, Data(psp): Data<&PientegraPsp>) -> Response {
 async fn replay(request: &Request, Path(id): Path<String>, Data(psp): Data<&PientegraPsp>) -> Response {
     let (account, faults) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let simulator = psp.simulator.clone();
     let effect = async move {
@@ -205,7 +205,7 @@ fn by_default() -> bool {
 async fn configure(request: &Request, body: Body, Data(psp): Data<&PientegraPsp>) -> Response {
     let (account, _) = match admitted(psp, request) {
         Ok(admitted) => admitted,
-        Err(response) => return response,
+        Err(response) => return *response,
     };
     let bytes = body.into_bytes_limit(BODY_MAX).await.unwrap_or_default();
     let invalid = |text: &str| refuse(Wrong::new(StatusCode::BAD_REQUEST, error::VALIDATION_FAILED, text));
@@ -231,16 +231,19 @@ async fn configure(request: &Request, body: Body, Data(psp): Data<&PientegraPsp>
 }
 
 /// The caller's account, and what is to go wrong.
-fn admitted(psp: &PientegraPsp, request: &Request) -> Result<(Account, Faults), Response> {
+fn admitted(psp: &PientegraPsp, request: &Request) -> Result<(Account, Faults), Box<Response>> {
     let Some(account) = psp.simulator.caller(request) else {
-        return Err(refuse(Wrong::new(StatusCode::UNAUTHORIZED, error::UNAUTHORIZED, "the API key is not accepted")));
+        let wrong = Wrong::new(StatusCode::UNAUTHORIZED, error::UNAUTHORIZED, "the API key is not accepted");
+        return Err(Box::new(refuse(wrong)));
     };
-    psp.admit(&account.id()).map_err(slow_down)?;
-    let faults = psp.simulator.faults(request);
-    let faults = faults.map_err(|why| {
-        refuse(Wrong::new(StatusCode::BAD_REQUEST, error::VALIDATION_FAILED, format!("X-Simulate: {why}")))
-    })?;
-    Ok((account, faults))
+    psp.admit(&account.id()).map_err(|wait| Box::new(slow_down(wait)))?;
+    match psp.simulator.faults(request) {
+        Ok(faults) => Ok((account, faults)),
+        Err(why) => {
+            let text = format!("X-Simulate: {why}");
+            Err(Box::new(refuse(Wrong::new(StatusCode::BAD_REQUEST, error::VALIDATION_FAILED, text))))
+        }
+    }
 }
 
 fn slow_down(wait: Duration) -> Response {

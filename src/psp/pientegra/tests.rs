@@ -383,7 +383,7 @@ async fn a_withdrawal_is_sent_refused_or_comes_back() {
             let received = one(world.submit_with(fault, &world.payout(250_000)).await);
             assert_eq!(received.verdict, Verdict::Pending(Stage::CreatedThere), "{fault}");
             let told = world.notices(if fault == "returned" { 3 } else { 2 }).await;
-            assert_eq!(all(&told[0]), [review.clone()], "{fault}");
+            assert_eq!(all(&told[0]), std::slice::from_ref(&review), "{fault}");
             assert_eq!(all(told.last().expect("the last")), end, "{fault}");
             assert_eq!(all(&world.by_theirs(Kind::Payout, theirs(&received)).await), end, "{fault}");
         }
