@@ -2,11 +2,13 @@
 //!
 //! In reading order:
 //! - [`port`] – what every adapter is written against: instructions, outcomes, reports, manifest, notices, wire.
+//! - [`pientegra`] – bank transfers in Turkish lira: hosted deposits, withdrawals to an IBAN.
 //! - [`pix_gateway`] – PIX of Brazil through a gateway: deposits, withdrawals, refunds.
 //! - [`sandbox`] – the scriptable provider built into Rialto; the adapter to copy when you add your own.
 //!
 //! [`registry`] is the one line an adapter needs beside its folder.
 
+pub mod pientegra;
 pub mod pix_gateway;
 pub mod port;
 pub mod sandbox;
@@ -15,7 +17,7 @@ use port::Adapter;
 
 /// Every adapter this build speaks, in the order in which they are shown to people.
 pub fn registry() -> &'static [&'static dyn Adapter] {
-    &[&sandbox::Sandbox, &pix_gateway::PixGateway]
+    &[&sandbox::Sandbox, &pientegra::Pientegra, &pix_gateway::PixGateway]
 }
 
 /// The adapter called `name` (`manifest().name`), if this build has it.

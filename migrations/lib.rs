@@ -15,6 +15,7 @@ mod m20261121_000003_explain;
 mod m20261121_000004_means;
 mod m20261121_000005_observe;
 mod m20261121_000006_pix_simulator;
+mod m20261121_000007_budgets;
 mod m20261121_000008_bookings;
 
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000004_means::Migration),
             Box::new(m20261121_000005_observe::Migration),
             Box::new(m20261121_000006_pix_simulator::Migration),
+            Box::new(m20261121_000007_budgets::Migration),
             Box::new(m20261121_000008_bookings::Migration),
         ]
     }

@@ -3,7 +3,9 @@
 //! implemented".
 
 use super::instruction::Kind;
-use super::money::Currency;
+use super::money::{Currency, Money};
+use super::outcome::Refusal;
+use super::reason::Reason;
 use super::reference::ReferenceRule;
 use super::time::Duration;
 
@@ -229,6 +231,23 @@ impl Manifest {
     /// The capability for a kind, method and currency.
     pub fn capability(&self, kind: Kind, method: MethodName, currency: Currency) -> Option<&'static Capability> {
         self.capabilities.iter().find(|c| c.kind == kind && c.method == method && c.currencies.covers(currency))
+    }
+
+    /// Whether an amount is within what the PSP takes for a kind and method.
+    pub fn check_amount(&self, kind: Kind, method: MethodName, amount: Money) -> Result<(), Refusal> {
+        let Some(line) = self.capability(kind, method, amount.currency) else {
+            return Err(Refusal::new("currency", Reason::CurrencyInvalid, "is not one this is possible in"));
+        };
+        let limit = |minor| Money::new(minor, amount.currency);
+        if amount.minor < line.minimum_minor {
+            let text = format!("is less than {}", limit(line.minimum_minor));
+            return Err(Refusal::new("amount", Reason::AmountInvalid, text));
+        }
+        if amount.minor > line.maximum_minor {
+            let text = format!("is more than {}", limit(line.maximum_minor));
+            return Err(Refusal::new("amount", Reason::AmountInvalid, text));
+        }
+        Ok(())
     }
 
     pub fn setting(&self, key: &str) -> Option<&'static SettingField> {

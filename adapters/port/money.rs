@@ -12,6 +12,7 @@ pub struct Currency {
 impl Currency {
     pub const BRL: Currency = Currency { code: *b"BRL", exponent: 2 };
     pub const EUR: Currency = Currency { code: *b"EUR", exponent: 2 };
+    pub const TRY: Currency = Currency { code: *b"TRY", exponent: 2 };
     pub const USD: Currency = Currency { code: *b"USD", exponent: 2 };
 
     /// Reads an alphabetic code in any letter case. Codes without a minor unit of their own (`XAU`, `XXX`) are not

@@ -165,7 +165,8 @@ pub enum BalanceAnswer {
     Unknown(Fault),
 }
 
-/// A page of the PSP's own event ledger or statement.
+/// A page of the PSP's own event ledger or statement. `next_cursor` is kept and given to the next call; without one the
+/// cursor before is. A page with reports is followed by the next at once, an empty one with the next sweep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Feed {
     Page { reports: Vec<Report>, next_cursor: Option<String> },

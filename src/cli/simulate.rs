@@ -14,13 +14,14 @@ use crate::app::{demo, open};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::edge::{Edge, Limits};
+use crate::psp::pientegra::{self, PientegraPsp};
 use crate::psp::pix_gateway::{self, PixGatewayPsp};
 use crate::psp::simulator::{Account, Simulator};
 use crate::store::{KeyRing, Store, StoreOptions, Vault};
 use crate::wire::{Guard, Poster, WireOptions};
 
 /// The PSPs that can be played.
-const NAMES: [&str; 1] = [pix_gateway::NAME];
+const NAMES: [&str; 2] = [pientegra::NAME, pix_gateway::NAME];
 
 pub async fn run(config: &Config, json: bool, args: SimulateArgs) -> anyhow::Result<()> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
@@ -69,6 +70,10 @@ fn play(
     url: &str,
 ) -> Option<(Simulator, BoxEndpoint<'static, Response>)> {
     match name {
+        pientegra::NAME => {
+            let psp = PientegraPsp::new(store, poster, url);
+            Some((psp.simulator().clone(), psp.endpoint().boxed()))
+        }
         pix_gateway::NAME => {
             let psp = PixGatewayPsp::new(store, poster, url);
             Some((psp.simulator().clone(), psp.endpoint().boxed()))

@@ -8,10 +8,12 @@
 //! - [`counters`] – what was taken from a parent and what is reserved, verb by verb, with each SQL condition in words.
 //! - [`event`] – what is told outward, and the one table that picks it.
 //! - [`alert`] – the closed list of what waits for a person.
+//! - [`budget`] – how many calls a PSP takes in a while.
 //! - [`schedule`] – how long to wait before the next attempt, as data.
 //! - [`sameness`] – whether a repeated request is the same request again, and which field differs if not.
 
 pub mod alert;
+pub mod budget;
 pub mod counters;
 pub mod event;
 pub mod intent;

@@ -112,6 +112,8 @@ pub struct Step {
     pub look_up: bool,
     /// Send the same bytes with the same reference again.
     pub resend: bool,
+    /// Although it has ended, keep asking at the adapter's pace: the PSP has not said its last word.
+    pub watch: bool,
 }
 
 impl Step {
@@ -125,6 +127,7 @@ impl Step {
             alert: None,
             look_up: false,
             resend: false,
+            watch: false,
         }
     }
 
@@ -205,6 +208,10 @@ fn pending(now: &View, stage: Stage, older: bool) -> Step {
         State::Pending(_) if older => Step::stay(Standing::Ignored),
         State::Pending(known) if stage > known => Step::to(next),
         State::Pending(_) => Step::stay(Standing::Same),
+        // Money has come after the end, and the PSP is looking at it: it may still stay.
+        State::Expired | State::Cancelled if stage == Stage::InReview && !older => {
+            Step { watch: true, ..Step::stay(Standing::Ignored) }.alert(Alert::LateMoney)
+        }
         State::Authorised | State::Succeeded | State::Declined(_) | State::Expired | State::Cancelled => {
             Step::stay(Standing::Ignored)
         }

@@ -4,14 +4,17 @@
 use std::collections::BTreeMap;
 
 use rialto_adapters::port::manifest::MethodName;
-use rialto_adapters::port::{Kind, Money, Timestamp};
+use rialto_adapters::port::{self, Duration, Kind, Money, Timestamp};
 use tokio::task::JoinHandle;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
+use super::budget::Admitted;
 use super::identity::Caller;
+use super::instruct::Instructed;
 use super::limits::{
-    CALL_ANSWERED_WITHIN, POLL_PAUSE, RACES_MAX, SCHEDULED_SUBMIT_WITHIN, SUBMIT_WITHIN, UNANSWERED_SWEPT_AFTER,
+    CALL_ANSWERED_WITHIN, PAYOUT_SUBMIT_WITHIN, POLL_PAUSE, RACES_MAX, SCHEDULED_SUBMIT_WITHIN, SUBMIT_WITHIN,
+    UNANSWERED_SWEPT_AFTER,
 };
 use super::tenants::CONTRACTS;
 use super::{Engine, FlowError, Known, work};
@@ -64,6 +67,8 @@ pub enum Work {
     StoreMeans,
     Preauth,
     Charge,
+    /// To the destination and the payee that the details name.
+    Payout,
     /// Of a preauth, with the intent it belongs to.
     Capture(Box<Transaction>),
     /// Of a charge or a capture, with the intent it belongs to.
@@ -78,6 +83,7 @@ impl Work {
             Work::StoreMeans => Kind::StoreMeans,
             Work::Preauth => Kind::Preauth,
             Work::Charge => Kind::Charge,
+            Work::Payout => Kind::Payout,
             Work::Capture(_) => Kind::Capture,
             Work::Refund(_) => Kind::Refund,
             // What is booked.
@@ -87,7 +93,7 @@ impl Work {
 
     fn parent(&self) -> Option<&Transaction> {
         match self {
-            Work::StoreMeans | Work::Preauth | Work::Charge => None,
+            Work::StoreMeans | Work::Preauth | Work::Charge | Work::Payout => None,
             Work::Capture(parent) | Work::Refund(parent) | Work::Book(parent) => Some(parent),
         }
     }
@@ -105,6 +111,10 @@ pub enum Accepted {
     Differs { field: String },
     /// The parent has less left than this would take, or is in a state that does not allow it any more. Nothing is stored.
     Short,
+    /// The adapter sees without asking the PSP that it cannot be carried out. Nothing is stored.
+    Refused(port::Refusal),
+    /// The PSP takes no more at the moment, and as many as may wait do so already. Nothing is stored.
+    Busy { retry_after: Duration },
 }
 
 /// What an earlier request under the same key means for this one.
@@ -159,7 +169,10 @@ impl Engine {
     /// first; a repeat that comes at the very same moment is found out by the claim.
     pub async fn accept(&self, caller: &Caller, wish: Wish) -> Result<Accepted, FlowError> {
         for _ in 0..RACES_MAX {
-            let Built { known, unit, first } = self.build(caller, &wish).await?;
+            let Built { known, unit, first } = match self.build(caller, &wish).await? {
+                Ok(built) => built,
+                Err(accepted) => return Ok(accepted),
+            };
             let span = work!("accept", known.intent);
             let refusal = match self.store.run(unit).instrument(span.clone()).await? {
                 Ok(()) => {
@@ -200,7 +213,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Built, FlowError> {
+    async fn build(&self, caller: &Caller, wish: &Wish) -> Result<Result<Built, Accepted>, FlowError> {
         let now = self.clock.now();
         let mut unit = Unit::new("accept");
         let agreement_id = match &wish.agreement {
@@ -245,21 +258,39 @@ impl Engine {
             updated_at: now,
         };
         if let Work::Book(charge) = &wish.work {
-            return self.build_booking(unit, intent, connection, charge).await;
+            return Ok(Ok(self.build_booking(unit, intent, connection, charge).await?));
         }
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
+        let adapter = self.adapter(&connection)?;
+        if let Some(refusal) = self.wrong_with(&intent, &transaction, adapter).await? {
+            return Ok(Err(Accepted::Refused(refusal)));
+        }
         if let Some(id) = agreement_id.filter(|_| wish.details.use_stored_means) {
             // Means mean something only to the account that they are stored in.
             let stored = self.store.agreement_by_id(caller.tenant_id, id).await?;
             transaction.settings_version = stored.map_or(0, |agreement| agreement.settings_version);
         }
+        let mut first = First::Send;
         if let (true, Some(until)) = (wish.asks_payer, wish.page_until) {
             transaction = held(transaction, until);
+            first = First::Nothing;
         } else if let Some(not_before) = intent.details.not_before.map(Timestamp) {
             transaction = self.scheduled(transaction, not_before);
-        } else if leaves_at_once(transaction.kind) {
-            transaction = self.submitted(&transaction, &connection)?;
+            first = First::Nothing;
+        } else {
+            let at_once = leaves_at_once(transaction.kind);
+            let patient = !at_once || wish.page_until.is_some();
+            match self.admit(adapter, &connection, &transaction, at_once, patient).await? {
+                Admitted::Sends if at_once => transaction = self.submitted(&transaction, &connection)?,
+                Admitted::Sends => {}
+                Admitted::Waits(not_before) => {
+                    first = First::Nothing;
+                    transaction.look_at = Some(not_before);
+                    transaction.submit_by = wish.page_until.unwrap_or(transaction.submit_by);
+                }
+                Admitted::TurnedAway { retry_after } => return Ok(Err(Accepted::Busy { retry_after })),
+            }
         }
         self.store.claim_intent(&mut unit, &intent);
         if let (Some(parent), Some(counter)) = (parent, Verb::of(transaction.kind)) {
@@ -269,8 +300,23 @@ impl Engine {
         }
         transactions::insert(&mut unit, &transaction);
         self.tell(&mut unit, &intent, Some(&transaction), EventType::Created, None);
-        let first = if transaction.not_before.is_some() { First::Nothing } else { First::Send };
-        Ok(Built { known: Known { t: transaction, intent, connection }, unit, first })
+        Ok(Ok(Built { known: Known { t: transaction, intent, connection }, unit, first }))
+    }
+
+    /// What the adapter sees to be wrong with a transaction that stands on its own; a follow-up's parent has passed.
+    async fn wrong_with(
+        &self,
+        intent: &Intent,
+        t: &Transaction,
+        adapter: &dyn port::Adapter,
+    ) -> Result<Option<port::Refusal>, FlowError> {
+        if t.parent_id.is_some() {
+            return Ok(None);
+        }
+        match self.instruction(intent, t).await? {
+            Instructed::Ready(instruction) => Ok(adapter.check(&instruction).err()),
+            Instructed::Impossible(..) => Ok(None),
+        }
     }
 
     /// The same transaction, to be sent by the `due` worker from then on.
@@ -292,7 +338,7 @@ impl Engine {
             rialto_adapters::find(adapter).ok_or_else(|| FlowError::Broken(format!("unknown adapter {adapter:?}")))?;
         let id = self.clock.new_id();
         let now = self.clock.now();
-        let submit_by = self.clock.deadline(SUBMIT_WITHIN);
+        let submit_by = self.clock.deadline(if kind == Kind::Payout { PAYOUT_SUBMIT_WITHIN } else { SUBMIT_WITHIN });
         Ok(Transaction {
             id,
             tenant_id: intent.tenant_id,
@@ -317,7 +363,7 @@ impl Engine {
             send_by: None,
             answer_by: None,
             // Should this node die before it sends: whoever looks then finds it past its time.
-            look_at: Some(submit_by),
+            look_at: Some(submit_by.min(self.clock.deadline(SUBMIT_WITHIN))),
             lookups: 0,
             absences: 0,
             state_at_psp: None,

@@ -1,24 +1,28 @@
 //! The only asker: what has become of a transaction whose outcome is open, or in doubt.
 
 use rialto_adapters::port::wire::Deadlines;
-use rialto_adapters::port::{Adapter, Context, Duration, Lookup, OurReference, Probe, References, Settings, Timestamp};
+use rialto_adapters::port::{
+    Adapter, Context, Duration, Feed, Lookup, OurReference, Probe, References, Settings, Timestamp,
+};
 use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::apply::News;
+use super::budget::Allowed;
 use super::limits::{LOOKUP_ANSWERED_WITHIN, LOOKUP_HELD_FOR, PROBE_ANSWERED_WITHIN};
-use super::submit::may_resend;
+use super::submit::{Resend, may_resend};
 use super::{Engine, FlowError, Known, work};
 use crate::clock::Clock;
+use crate::core::budget::Purpose;
 use crate::core::schedule;
 use crate::core::step::Learned;
 use crate::core::transaction::State;
 use crate::metrics;
-use crate::store::Unit;
 use crate::store::history::Source;
 use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Transaction};
+use crate::store::{Unit, feeds};
 use crate::wire::{Exchange, Recorder};
 
 /// How often the PSP must say, late enough, that it does not know a transaction before we believe it.
@@ -37,6 +41,17 @@ pub(super) fn look_wait(clock: &Clock, id: Uuid, lookups: i32) -> Duration {
     clock.wait(wait.unwrap_or(LOOKUP_HELD_FOR))
 }
 
+/// What reading on in a PSP's ledger came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FeedRead {
+    /// The PSP has none.
+    Unsupported,
+    /// There may be more.
+    More,
+    /// There was nothing, or it could not be asked.
+    Nothing,
+}
+
 /// Whether asking has brought an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asked {
@@ -47,6 +62,41 @@ pub enum Asked {
 }
 
 impl Engine {
+    /// Reads the next page of what a connection's PSP lists: events that never reached us, and what it changed by itself.
+    pub async fn read_feed(&self, connection: &Connection) -> Result<FeedRead, FlowError> {
+        let adapter = self.adapter(connection)?;
+        let version = connection.version;
+        if self.take_turn(adapter, connection, version, Purpose::Question).await? != Allowed::Now {
+            return Ok(FeedRead::Nothing);
+        }
+        let settings = self.store.settings(connection.tenant_id, connection.id, version).await?;
+        let cursor = self.store.feed_cursor(connection.tenant_id, connection.id).await?;
+        let until = self.clock.deadline(LOOKUP_ANSWERED_WITHIN);
+        let context = Context {
+            settings: &settings,
+            wire: &*self.wire,
+            now: self.clock.now(),
+            nonce: self.clock.random(),
+            deadlines: Deadlines { send_by: until, answer_by: until },
+            hook_url: &self.hook_url(connection.id),
+        };
+        let (reports, next) = match adapter.feed(&context, cursor.as_deref()).await {
+            Feed::Page { reports, next_cursor } => (reports, next_cursor),
+            Feed::Unsupported => return Ok(FeedRead::Unsupported),
+            Feed::Unknown(fault) => {
+                tracing::warn!(connection = %connection.id, %fault, "the feed brought nothing");
+                return Ok(FeedRead::Nothing);
+            }
+        };
+        self.hear_feed(connection, &reports).await?;
+        let Some(next) = next else { return Ok(FeedRead::Nothing) };
+        let mut unit = Unit::new("keep_cursor");
+        feeds::keep_cursor(&mut unit, connection, &next, self.clock.now());
+        self.run_and_nudge(unit).await?;
+        let more = !reports.is_empty() && cursor.as_deref() != Some(next.as_str());
+        Ok(if more { FeedRead::More } else { FeedRead::Nothing })
+    }
+
     /// Does what is due for a transaction: sends it if that never happened, else asks. Two callers at once: one asks.
     pub async fn inquire(&self, t: &Transaction) -> Result<Asked, FlowError> {
         match t.state {
@@ -78,6 +128,9 @@ impl Engine {
     async fn ask(&self, known: &Known) -> Result<Asked, FlowError> {
         let Known { t, connection, .. } = known;
         let adapter = self.adapter(connection)?;
+        if !self.has_turn(known, Purpose::Question).await? {
+            return Ok(Asked::NotNow);
+        }
         let settings = self.settings_for(t).await?;
         let parent = self.parent(t).await?;
         let references = References {
@@ -109,7 +162,8 @@ impl Engine {
         metrics::PSP_CALLS.took([adapter.manifest().name, "lookup", outcome], started.elapsed());
         let exchanges = self.exchanges(t, "lookup", recorder.take());
         let mut news = News { source: Source::Lookup, exchanges, ..News::of_ours(Learned::AbsentNotYet) };
-        let resend = may_resend(adapter, t, asked_at);
+        let again = may_resend(adapter, t, &self.clock, asked_at);
+        let resend = again == Resend::Now;
         let believable =
             t.answer_by.is_none_or(|by| asked_at >= by.plus(self.clock.wait(adapter.manifest().lookup.absent_after)));
         let (said, learned, absences) = match found {
@@ -122,6 +176,9 @@ impl Engine {
                 news.exchanges.clear();
                 ("other", Learned::AbsentNotYet, t.absences)
             }
+            // It can be sent again in a while; until then nothing is decided.
+            Lookup::Absent if again == Resend::Later => ("absent, too early", Learned::AbsentNotYet, t.absences),
+            Lookup::CannotAsk if again == Resend::Later => ("cannot ask", Learned::Unknown, t.absences),
             Lookup::Absent if believable && t.absences + 1 >= ABSENCES_BELIEVED => {
                 ("absent, believed", Learned::Absent { resend }, t.absences + 1)
             }

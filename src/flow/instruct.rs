@@ -1,7 +1,7 @@
 //! A committed transaction as the instruction an adapter understands.
 
 use rialto_adapters::port::{
-    Capture, Charge, Instruction, Kind, Means, Parent, Preauth, Reason, Refund, Release, Secret, StoreMeans,
+    Capture, Charge, Instruction, Kind, Means, Parent, Payout, Preauth, Reason, Refund, Release, Secret, StoreMeans,
 };
 
 use super::{Engine, FlowError};
@@ -40,7 +40,18 @@ impl Engine {
                 }
             }
             Kind::Payout => {
-                return Ok(Instructed::Impossible(Reason::InvalidState, "no contract of this build pays out"));
+                let Some(destination) = intent.details.destination() else {
+                    let why = "nobody has said where the money is to go";
+                    return Ok(Instructed::Impossible(Reason::DestinationInvalid, why));
+                };
+                Instruction::Payout(Payout {
+                    reference: t.ours.clone(),
+                    method: t.method,
+                    amount: t.amount,
+                    destination,
+                    payee: intent.details.payer(),
+                    description: intent.details.description.clone(),
+                })
             }
         };
         Ok(Instructed::Ready(Box::new(instruction)))

@@ -9,11 +9,16 @@ pub const CALL_ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 /// learns of the failure in the answer.
 pub const SUBMIT_WITHIN: Duration = Duration::from_millis(4_000);
 
+/// A payout proved not sent is tried for so long: its caller has its answer, and a PSP's bad hour is no refusal.
+pub const PAYOUT_SUBMIT_WITHIN: Duration = Duration::from_secs(3600);
+
 /// What is to be sent at a time of its own is tried for so long after it: a PSP's bad day costs no debit.
 pub const SCHEDULED_SUBMIT_WITHIN: Duration = Duration::from_secs(24 * 3600);
 
-/// Between two attempts of an instruction that was proved not sent.
+/// Between two attempts of an instruction that was proved not sent. After [`SUBMIT_WITHIN`] it doubles with each attempt, up
+/// to [`SUBMIT_RETRY_MAX`].
 pub const SUBMIT_RETRY_PAUSE: Duration = Duration::from_millis(500);
+pub const SUBMIT_RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// The first byte of a call leaves within this of its commit, or not at all.
 pub const SEND_WITHIN: Duration = Duration::from_secs(3);

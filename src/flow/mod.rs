@@ -4,6 +4,7 @@
 //! - [`identity`] – who is calling.
 //! - [`accept`] – a caller's wish becomes an intent and a transaction, once for ever.
 //! - [`answer`] – the payer tells what the PSP needs; only then is it sent.
+//! - `budget` – how many calls a PSP takes, and whose turn it is.
 //! - [`submit`] – sends a committed instruction, once.
 //! - [`inquire`] – asks the PSP what has become of one.
 //! - [`apply`] – what was learned becomes state, history, money counted and events, in one unit of work.
@@ -19,6 +20,9 @@ pub mod accept;
 pub mod answer;
 pub mod apply;
 pub mod attention;
+#[cfg(test)]
+mod bank_tests;
+mod budget;
 pub mod cancel;
 pub mod collect;
 pub mod doctor;
@@ -56,6 +60,8 @@ pub struct Engine {
     /// Where callers, payers and PSPs reach us, without a trailing slash.
     public_url: Arc<str>,
     pub nudges: Nudges,
+    /// Calls leased from the PSPs' budgets.
+    leases: budget::Leases,
     /// Who stands in the audit for what is set up or decided.
     actor: Arc<str>,
     pub sending: Sending,
@@ -148,6 +154,7 @@ impl Engine {
             wire,
             public_url: public_url.trim_end_matches('/').into(),
             nudges: Nudges::default(),
+            leases: budget::Leases::default(),
             sending: Sending::default(),
             actor: operate::OURSELVES.into(),
             knocker: None,

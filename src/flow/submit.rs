@@ -14,8 +14,10 @@ use uuid::Uuid;
 use super::apply::News;
 use super::inquire::first_look;
 use super::instruct::Instructed;
-use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE};
+use super::limits::{SEND_WITHIN, SUBMIT_RETRY_PAUSE, SUBMIT_WITHIN};
 use super::{Engine, FlowError, Known, work};
+use crate::clock::Clock;
+use crate::core::budget::Purpose;
 use crate::core::intent::{ClosedBy, IntentState};
 use crate::core::step::Learned;
 use crate::core::transaction::State;
@@ -119,6 +121,7 @@ impl Engine {
             return Ok(Turn::Over);
         }
         match self.instruction(intent, t).await? {
+            Instructed::Ready(_) if !self.has_turn(&known, Purpose::Instruction).await? => Ok(Turn::Over),
             Instructed::Ready(instruction) => self.send(known, &instruction).await,
             Instructed::Impossible(reason, why) => {
                 tracing::warn!(transaction = %t.id, why, "not sent");
@@ -134,7 +137,9 @@ impl Engine {
         let known = self.known(t.tenant_id, t.id).await?;
         match self.instruction(&known.intent, &known.t).await? {
             Instructed::Ready(instruction) => {
-                self.send(known, &instruction).await?;
+                if self.has_turn(&known, Purpose::Instruction).await? {
+                    self.send(known, &instruction).await?;
+                }
             }
             Instructed::Impossible(_, why) => tracing::warn!(transaction = %t.id, why, "not sent again"),
         }
@@ -245,10 +250,12 @@ impl Engine {
             }
             Outcome::Unknown(_) => Learned::Unknown,
         };
+        let young = self.clock.now() < sent.t.created_at.plus(self.clock.wait(SUBMIT_WITHIN));
+        let hurry = young || sent.t.submit_by <= sent.t.created_at.plus(SUBMIT_WITHIN * 2);
         let after = self.learn_of(sent, news.with(learned)).await?;
         Ok(match after.map(|t| t.state) {
-            // With a time of its own it waits for the next sweep, ever longer.
-            Some(State::Created) if !scheduled => Turn::Again(why),
+            // With a time of its own it waits for the next sweep, ever longer; and so does what nobody waits for.
+            Some(State::Created) if !scheduled && hurry => Turn::Again(why),
             _ => Turn::Over,
         })
     }
@@ -294,7 +301,7 @@ impl Engine {
         let known = self.known_with(t.clone()).await?;
         let connection = &known.connection;
         let adapter = self.adapter(connection)?;
-        if !adapter.manifest().can_close {
+        if !adapter.manifest().can_close || !self.has_turn(&known, Purpose::Instruction).await? {
             return Ok(());
         }
         let instruction = Instruction::Close(Close { of: t.ours.clone(), theirs: t.theirs.clone(), kind: t.kind });
@@ -314,13 +321,26 @@ impl Engine {
     }
 }
 
-/// Whether sending the same reference again is safe by now: inside the PSP's window, and not too soon.
-pub(super) fn may_resend(adapter: &dyn Adapter, t: &Transaction, now: Timestamp) -> bool {
+/// Whether sending the same reference again is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Resend {
+    /// The PSP does not take our reference as an idempotency key, or no longer.
+    Never,
+    /// Inside its window, and too soon after the last attempt.
+    Later,
+    Now,
+}
+
+pub(super) fn may_resend(adapter: &dyn Adapter, t: &Transaction, clock: &Clock, now: Timestamp) -> Resend {
     match adapter.manifest().idempotency {
-        Idempotency::No => false,
+        Idempotency::No => Resend::Never,
         Idempotency::For { window, resend_after } => {
             let last = t.send_by.unwrap_or(t.created_at);
-            now < t.created_at.plus(window) && now >= last.plus(resend_after)
+            match (now < t.created_at.plus(window), now >= last.plus(clock.wait(resend_after))) {
+                (false, _) => Resend::Never,
+                (true, false) => Resend::Later,
+                (true, true) => Resend::Now,
+            }
         }
     }
 }

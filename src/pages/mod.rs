@@ -129,7 +129,7 @@ p>.button{margin-top:1.25rem}\
 
 /// The one script: shows how much time is left, and a button that copies the code. Without it the page says until when,
 /// and the code can be selected with one click.
-const SCRIPT: &str = "(()=>{const d=document,b=d.getElementById('copy'),c=d.getElementById('code');\
+pub const SCRIPT: &str = "(()=>{const d=document,b=d.getElementById('copy'),c=d.getElementById('code');\
 if(b&&c&&navigator.clipboard){b.hidden=false;b.onclick=()=>navigator.clipboard.writeText(c.textContent)\
 .then(()=>{b.textContent=b.dataset.done})}\
 const l=d.getElementById('left');if(l){const end=Date.now()+l.dataset.seconds*1000;const show=()=>{\
@@ -154,6 +154,13 @@ pub fn policy_with_forms() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
         format!("default-src 'none'; style-src {}; base-uri 'none'; frame-ancestors 'none'", hashed(STYLE))
     });
+    &POLICY
+}
+
+/// The same for a page with a form and the one script.
+pub fn policy_with_forms_and_script() -> &'static str {
+    static POLICY: LazyLock<String> =
+        LazyLock::new(|| format!("{}; script-src {}", policy_with_forms(), hashed(SCRIPT)));
     &POLICY
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use rialto_adapters::port::instruction::Destination;
 use rialto_adapters::port::manifest::PayerField;
 use rialto_adapters::port::{NextAction, Payer, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -21,6 +22,9 @@ pub struct Details {
     pub given: BTreeMap<String, String>,
     /// Charge the means stored under the agreement.
     pub use_stored_means: bool,
+    /// Where a payout goes: `iban`, `pix_key`, …, and its value.
+    pub destination_kind: Option<String>,
+    pub destination: Option<String>,
     /// The PSP's token of means that exist there already and are to be taken over.
     pub migration_token: Option<String>,
     /// Not to be sent earlier, in UTC milliseconds.
@@ -38,6 +42,12 @@ pub struct Details {
 }
 
 impl Details {
+    /// Where a payout goes.
+    pub fn destination(&self) -> Option<Destination> {
+        let (kind, value) = self.destination_kind.clone().zip(self.destination.clone())?;
+        Some(Destination { kind, value })
+    }
+
     /// What of the payer a PSP needs and nobody has told yet.
     pub fn missing(&self, needed: &[PayerField]) -> Vec<PayerField> {
         let told = |field: &PayerField| match field {

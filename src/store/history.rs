@@ -17,6 +17,8 @@ pub enum Source {
     /// The answer to our own call.
     Answer,
     Lookup,
+    /// The PSP's own ledger or a list of it.
+    Feed,
     Notice(Uuid),
     /// A person, with who and why.
     Operator {
@@ -32,6 +34,7 @@ impl Source {
         match self {
             Source::Answer => "answer",
             Source::Lookup => "lookup",
+            Source::Feed => "feed",
             Source::Notice(_) => "notice",
             Source::Operator { .. } => "operator",
             Source::Ourselves => "ourselves",

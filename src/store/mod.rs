@@ -6,10 +6,12 @@
 pub mod agreements;
 pub mod attention;
 pub mod bookings;
+pub mod budgets;
 pub mod checkup;
 pub mod deliveries;
 mod entity;
 pub mod events;
+pub mod feeds;
 pub mod figures;
 pub mod find;
 pub mod forms;

@@ -275,6 +275,18 @@ pub fn let_go(unit: &mut Unit, transaction: &Transaction, submit_by: Timestamp) 
     );
 }
 
+/// It has to wait for its turn until `at`, and may be sent until `submit_by`; refused as stale if somebody has written since.
+pub fn wait_for_turn(unit: &mut Unit, transaction: &Transaction, at: Timestamp, submit_by: Timestamp) {
+    unit.must(
+        by_id(transaction.tenant_id, transaction.id)
+            .filter(Column::Version.eq(transaction.version))
+            .col_expr(Column::LookAt, Expr::value(at.0))
+            .col_expr(Column::SubmitBy, Expr::value(submit_by.0))
+            .into_query(),
+        Refusal::Stale,
+    );
+}
+
 /// Makes whatever the PSP calls by this name due for a look-up, unless it has ended.
 pub fn look_now(unit: &mut Unit, tenant: Uuid, connection: Uuid, namespace: Namespace, value: &str, now: Timestamp) {
     unit.update(

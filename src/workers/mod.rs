@@ -7,6 +7,7 @@
 //! - [`outbox`] – deliveries are attempted.
 //! - [`reconciler`] – transactions in doubt are looked up.
 //! - [`due`] – what has a time of its own is sent then.
+//! - [`feeds`] – what PSPs list by themselves is read.
 //! - [`expiry`] – intents past their time are ended.
 //! - [`accounts`] – accounts that a PSP refuses are tried out.
 //! - [`retention`] – rows whose time is over are deleted.
@@ -16,6 +17,7 @@ pub mod accounts;
 pub mod dispatcher;
 pub mod due;
 pub mod expiry;
+pub mod feeds;
 pub mod inbox;
 pub mod outbox;
 pub mod reconciler;
@@ -42,6 +44,8 @@ const GATHER: Duration = Duration::from_millis(10);
 /// The expiry worker's: nobody waits for it to the second.
 const EXPIRY_TICK: Duration = Duration::from_secs(5);
 
+/// The feeds worker's. A feed with several parts reads one of them each time.
+const FEEDS_TICK: Duration = Duration::from_secs(60);
 /// The same for an account that has been refused for half an hour.
 const ACCOUNTS_TICK: Duration = Duration::from_secs(10);
 
@@ -107,6 +111,11 @@ pub fn spawn(
     tasks.spawn(every("reconciler", engine.clone(), TICK, nudges.reconciler, leaving.clone(), move |_| {
         let reconciler = sweeps.clone();
         async move { reconciler.sweep().await }
+    }));
+    let feeds = Arc::new(feeds::Feeds::new(engine.clone()));
+    tasks.spawn(every("feeds", engine.clone(), FEEDS_TICK, Arc::new(Notify::new()), leaving.clone(), move |_| {
+        let feeds = feeds.clone();
+        async move { feeds.sweep().await }
     }));
     let due = Arc::new(due::Due::new(engine.clone()));
     tasks.spawn(every("due", engine.clone(), TICK, Arc::new(Notify::new()), leaving.clone(), move |_| {

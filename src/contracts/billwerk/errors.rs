@@ -111,6 +111,11 @@ impl Failure {
         Failure::field(Code::AlreadyExecuted, field, "differs from the request that was made with this transactionId")
     }
 
+    /// The PSP takes no more at the moment, and as much as may wait does so already.
+    pub fn turned_away(retry_after: Duration) -> Failure {
+        Failure { retry_after: Some(retry_after), ..Failure::busy() }
+    }
+
     fn busy() -> Failure {
         let busy = Failure::new(Code::InternalError, "too much to do at the moment");
         Failure { http: StatusCode::SERVICE_UNAVAILABLE, retry_after: Some(RETRY_AFTER), ..busy }

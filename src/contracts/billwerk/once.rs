@@ -78,6 +78,8 @@ impl Billwerk {
                 Accepted::Differs { field } => return Err(Failure::differs(&field)),
                 // The figures that were read are old by now.
                 Accepted::Short => {}
+                Accepted::Refused(refusal) => return Err(Failure::data(refusal.field, refusal.text)),
+                Accepted::Busy { retry_after } => return Err(Failure::turned_away(retry_after)),
             }
         }
         // Was it this very request, sent twice at once, that took what is missing?

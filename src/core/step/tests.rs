@@ -177,6 +177,28 @@ const RESEND: &str = "
 | Cancelled               | ignored           | ignored          |
 ";
 
+/// A deposit that had expired is under review after all (Pientegra's LATE_ARRIVAL): kept, told to a person, and asked for
+/// until it is decided. What the PSP says of the time before the end is not that.
+#[test]
+fn a_review_after_the_end_is_watched() {
+    let review = |at: Option<i64>| Learned::Said {
+        verdict: Verdict::Pending(Stage::InReview),
+        amount: None,
+        occurred_at: at.map(Timestamp),
+    };
+    for end in [State::Expired, State::Cancelled] {
+        let now = View { state_at_psp: Some(Timestamp(10)), ..view(Kind::Charge, end) };
+        for at in [None, Some(10), Some(11)] {
+            let step = step(&now, &review(at));
+            assert_eq!((cell(Kind::Charge, &step).as_str(), step.watch), ("ignored + !", true), "{at:?}");
+        }
+        let before = step(&now, &review(Some(9)));
+        assert_eq!((cell(Kind::Charge, &before).as_str(), before.watch), ("ignored", false));
+    }
+    let declined = step(&view(Kind::Charge, State::Declined(Reason::Rejected)), &review(None));
+    assert!(!declined.watch, "a no is a no");
+}
+
 #[test]
 fn every_verdict_in_every_state() {
     for kind in Kind::ALL.iter().copied() {

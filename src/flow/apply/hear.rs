@@ -4,11 +4,11 @@ use rialto_adapters::port::{Kind, Read, Report, ReportKind, Verdict, Verified};
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{Engine, FlowError, Known, News, RACES_MAX, work};
+use super::{Engine, FlowError, Known, News, RACES_MAX, view, work};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
 use crate::core::event::EventType;
-use crate::core::step::{Learned, Standing};
+use crate::core::step::{Learned, Standing, step};
 use crate::metrics;
 use crate::store::Unit;
 use crate::store::agreements::{self, AgreementState};
@@ -16,6 +16,7 @@ use crate::store::bookings::Booking;
 use crate::store::history::{self, MovementKind, Source};
 use crate::store::inbox::{self, Notice};
 use crate::store::intents::{self, Intent};
+use crate::store::tenants::Connection;
 use crate::store::transactions::{self, Namespace, Transaction};
 
 /// A name in a report that no transaction of the connection has yet.
@@ -109,6 +110,31 @@ impl Engine {
             Some(movement) => Ok(self.store.booked_at(tenant, connection, &movement.0).await?),
             None => Ok(None),
         }
+    }
+
+    /// Applies what the PSP's own ledger or a list tells, which is told again and again: only what is new is kept.
+    pub(in crate::flow) async fn hear_feed(
+        &self,
+        connection: &Connection,
+        reports: &[Report],
+    ) -> Result<(), FlowError> {
+        let (tenant, id) = (connection.tenant_id, connection.id);
+        let adapter = self.adapter(connection)?;
+        for report in reports {
+            let news = News { source: Source::Feed, ..News::of_ours(Learned::AbsentNotYet) };
+            let known = self.called(tenant, id, report).await?;
+            let about = known.iter().find(|t| report.kind == ReportKind::Of(t.kind));
+            let old = about.is_some_and(|t| {
+                let step = step(&view(t, adapter, &news.source), &news.clone().reported(report).learned);
+                let watched = step.watch && t.look_at.is_some();
+                step.state.is_none() && step.confirmed.is_none() && (step.alert.is_none() || watched)
+            });
+            // What is made by other means than ours is listed there too.
+            if !old && !known.is_empty() {
+                self.hear(tenant, id, report, news).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Applies one report to whatever it is about. Returns the names by which nothing was found.

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::collect::is_collected;
 use super::inquire::{first_look, look_wait};
-use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_PAUSE};
+use super::limits::{COLLECTED_KEPT_FOR, RACES_MAX, SUBMIT_RETRY_MAX, SUBMIT_RETRY_PAUSE};
 use super::{Engine, FlowError, Known, work};
 use crate::core::alert::Alert;
 use crate::core::counters::Verb;
@@ -161,9 +161,11 @@ impl Engine {
                 self.store.keep_means(&mut unit, before, agreement, means, now);
             }
         }
-        // The second card of one checkout is no late money, and nobody need look at it.
+        // The second card of one checkout is no late money, and nobody need look at it; nor at each look at late money that
+        // is watched already.
         let reopened = intent.state == IntentState::Refused && Self::intent_news(&change).same_session;
-        let alert = step.alert.filter(|alert| !(reopened && *alert == Alert::LateMoney));
+        let watched = step.watch && before.look_at.is_some();
+        let alert = step.alert.filter(|alert| !((reopened || watched) && *alert == Alert::LateMoney));
         self.raise(&mut unit, before, alert, now);
         for (namespace, old, new) in
             [(Namespace::Theirs, &before.theirs, &after.theirs), (Namespace::Scheme, &before.scheme, &after.scheme)]
@@ -352,7 +354,7 @@ impl Engine {
                 t.lookups += 1;
                 t.absences = news.absences.unwrap_or(0);
             }
-            Source::Answer | Source::Notice(_) | Source::Operator { .. } | Source::Ourselves => {}
+            Source::Answer | Source::Feed | Source::Notice(_) | Source::Operator { .. } | Source::Ourselves => {}
         }
         if let Some(report) = &news.report {
             t.theirs = t.theirs.or_else(|| report.references.theirs.clone());
@@ -373,7 +375,7 @@ impl Engine {
         }
         // What a look-up itself contradicts is not found out by the next one: a person has to say.
         let look_now = step.resend || (step.look_up && news.source != Source::Lookup);
-        t.look_at = if look_now { Some(now) } else { self.next_look(before, &t, adapter, now) };
+        t.look_at = if look_now { Some(now) } else { self.next_look(before, &t, step, adapter, now) };
         t
     }
 
@@ -382,6 +384,7 @@ impl Engine {
         &self,
         before: &Transaction,
         after: &Transaction,
+        step: &Step,
         adapter: &dyn Adapter,
         now: Timestamp,
     ) -> Option<Timestamp> {
@@ -391,22 +394,34 @@ impl Engine {
                 let wait = schedule::SCHEDULED.next(passed, schedule::jitter(after.id.as_bytes()));
                 wait.map(|wait| now.plus(self.clock.wait(wait)))
             }
-            State::Created => Some(now.plus(self.clock.wait(SUBMIT_RETRY_PAUSE * 2))),
+            State::Created => {
+                // The attempts of the first seconds are its sender's; this is what comes after them.
+                let doubled = u32::try_from(after.attempts).unwrap_or(0).min(SUBMIT_DOUBLINGS);
+                Some(now.plus(self.clock.wait((SUBMIT_RETRY_PAUSE * (1 << doubled)).min(SUBMIT_RETRY_MAX))))
+            }
             State::Submitted => before.look_at,
             State::Unknown if before.state != State::Unknown && after.lookups == 0 => {
                 Some(first_look(&self.clock, after.id, after.answer_by.unwrap_or(now)))
             }
             State::Unknown => Some(now.plus(look_wait(&self.clock, after.id, after.lookups))),
-            State::Pending(_) => {
+            State::Pending(_) | State::Expired | State::Cancelled if after.state.is_open() || step.watch => {
                 let pacing = schedule::pacing(adapter.manifest().lookup.pacing);
                 let passed = u32::try_from(after.lookups).unwrap_or(0);
                 let wait = pacing.next(passed, schedule::jitter(after.id.as_bytes()));
                 wait.map(|wait| now.plus(self.clock.wait(wait)))
             }
-            State::Authorised | State::Succeeded | State::Declined(_) | State::Expired | State::Cancelled => None,
+            State::Pending(_)
+            | State::Authorised
+            | State::Succeeded
+            | State::Declined(_)
+            | State::Expired
+            | State::Cancelled => None,
         }
     }
 }
+
+/// Doublings after which the pause between two attempts is at its longest.
+const SUBMIT_DOUBLINGS: u32 = 7;
 
 /// A transaction that has got a new state, and all that belongs to it.
 #[derive(Clone, Copy)]
@@ -436,13 +451,13 @@ struct Applied {
     children: Vec<Uuid>,
 }
 
-fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
+pub(super) fn view(t: &Transaction, adapter: &dyn Adapter, source: &Source) -> View {
     let capability = adapter.manifest().capability(t.kind, t.method, t.amount.currency);
     let by_manifest = capability.map_or(AmountRule::Exact, |capability| capability.amount);
     let amount_rule = match source {
         // What an operator found out is booked as they say it; how much may be said is checked before.
         Source::Operator { .. } => AmountRule::AsTold,
-        Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => by_manifest,
+        Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => by_manifest,
     };
     View {
         kind: t.kind,

@@ -59,11 +59,13 @@ impl Engine {
         let report = news.report.as_ref();
         let operator = match &news.source {
             Source::Operator { who, why } => Some(format!("{who}: {why}")),
-            Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves => news.matched_by.clone(),
+            Source::Answer | Source::Lookup | Source::Feed | Source::Notice(_) | Source::Ourselves => {
+                news.matched_by.clone()
+            }
         };
         let notice_id = match &news.source {
             Source::Notice(id) => Some(*id),
-            Source::Answer | Source::Lookup | Source::Operator { .. } | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Feed | Source::Operator { .. } | Source::Ourselves => None,
         };
         Fact {
             id: self.clock.new_id(),
@@ -196,7 +198,7 @@ impl Engine {
     pub(super) fn log(&self, before: &Transaction, after: &Transaction, step: &Step, news: &News) {
         let notice = match &news.source {
             Source::Notice(id) => Some(tracing::field::display(id)),
-            Source::Answer | Source::Lookup | Source::Operator { .. } | Source::Ourselves => None,
+            Source::Answer | Source::Lookup | Source::Feed | Source::Operator { .. } | Source::Ourselves => None,
         };
         tracing::info!(
             tenant = %before.tenant_id,
@@ -245,7 +247,15 @@ fn snapshot(intent: &Intent, t: Option<&Transaction>) -> String {
 fn said_by_person(news: &News) -> Option<Money> {
     match (&news.source, &news.learned) {
         (Source::Operator { .. }, Learned::Said { amount, .. }) => *amount,
-        (Source::Operator { .. } | Source::Answer | Source::Lookup | Source::Notice(_) | Source::Ourselves, _) => None,
+        (
+            Source::Operator { .. }
+            | Source::Answer
+            | Source::Lookup
+            | Source::Feed
+            | Source::Notice(_)
+            | Source::Ourselves,
+            _,
+        ) => None,
     }
 }
 

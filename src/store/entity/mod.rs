@@ -343,6 +343,18 @@ entity!(audit "audit" {
     at: i64,
 });
 
+entity!(budgets "budgets" {
+    slot: i64,
+    calls: String,
+    version: i64,
+});
+
+entity!(feeds "feeds" {
+    tenant_id: Uuid,
+    cursor: String,
+    read_at: i64,
+});
+
 entity!(bookings "bookings" {
     tenant_id: Uuid,
     intent_id: Uuid,
