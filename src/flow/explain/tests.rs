@@ -660,7 +660,12 @@ fn an_unknown_name_is_looked_at_closely() {
         ("sk_test_0123", none.clone(), &["looks like a key"]),
         ("two words", none.clone(), &["holds a space"]),
         ("0193f0a0-7c5e-7b1a-9d35-6f5a3c2b1d00", none.clone(), &["looks like an id of ours"]),
-        ("0af7651916cd43dd8448eb211c80319c", none.clone(), &["looks like a trace id"]),
+        (
+            "0af7651916cd43dd8448eb211c80319c",
+            none.clone(),
+            // Both are 32 hexadecimal digits.
+            &["looks like a trace id", "looks like a reference that we send to pientegra"],
+        ),
         ("E12345678202011201030abcXYZ12345", none.clone(), &["PIX end-to-end id"]),
         (&sandbox, none.clone(), &["looks like a reference that we send to sandbox"]),
         (
