@@ -310,7 +310,8 @@ impl Engine {
         t: &Transaction,
         adapter: &dyn port::Adapter,
     ) -> Result<Option<port::Refusal>, FlowError> {
-        if t.parent_id.is_some() {
+        // What the payer is still asked for cannot be wrong yet; the adapter looks at it when it is sent.
+        if t.parent_id.is_some() || t.not_before.is_some() {
             return Ok(None);
         }
         match self.instruction(intent, t).await? {

@@ -37,7 +37,10 @@ impl Engine {
         let mut all: Vec<(Kind, State)> =
             self.store.transactions_of(tenant, id).await?.iter().map(|t| (t.kind, t.state)).collect();
         all.extend(self.store.transactions_under(tenant, main.id).await?.iter().map(|t| (t.kind, t.state)));
+        // Paid in the meantime: it has got another time now.
+        let has_time = intent.expires_at.is_none_or(|at| at > self.clock.now());
         match intent.state {
+            IntentState::Done if has_time => Ok(()),
             IntentState::Done if is_collected(&intent, &main) => self.expire_collected(&intent, &main).await,
             IntentState::Open | IntentState::Done if may_close(intent.kind, intent.state, &all) => {
                 self.close_as_expired(&intent, &main).await
@@ -99,7 +102,7 @@ impl Engine {
     async fn expire_later(&self, intent: &Intent, again: bool) -> Result<(), FlowError> {
         let mut unit = Unit::new("expire_later");
         let at = again.then(|| self.clock.after(EXPIRY_RETRY));
-        intents::set_expiry(&mut unit, intent.tenant_id, intent.id, at);
+        intents::postpone_expiry(&mut unit, intent, at);
         self.run_and_nudge(unit).await
     }
 }

@@ -89,6 +89,19 @@ pub fn set_expiry(unit: &mut Unit, tenant: Uuid, id: Uuid, at: Option<Timestamp>
     );
 }
 
+/// As [`set_expiry`], unless it has got another time since it was read.
+pub fn postpone_expiry(unit: &mut Unit, intent: &Intent, at: Option<Timestamp>) {
+    let read = intent.expires_at.map(|at| at.0);
+    unit.update(
+        intents::Entity::update_many()
+            .col_expr(intents::Column::ExpiresAt, Expr::value(at.map(|at| at.0)))
+            .filter(intents::Column::TenantId.eq(intent.tenant_id))
+            .filter(intents::Column::Id.eq(intent.id))
+            .filter(intents::Column::ExpiresAt.eq(read))
+            .into_query(),
+    );
+}
+
 impl Store {
     /// Writes what was told of an open intent since it was made; refused as stale once it is not open any more.
     pub fn set_details(&self, unit: &mut Unit, intent: &Intent, details: &Details) {

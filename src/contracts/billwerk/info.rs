@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use rialto_adapters::port::manifest::{Capability, Currencies, Manifest, MethodName, SettingField, SettingType};
 use rialto_adapters::port::{Currency, Kind, Money};
 
-use super::Billwerk;
 use super::dto::{
     IntegrationInfoResponseDto, MerchantSettingDescriptionDto, PaymentDirectDebitMethodInfoDto, PaymentMethodInfoDto,
 };
 use super::errors::Failure;
+use super::{Billwerk, map};
 use crate::flow::identity::Caller;
 use crate::flow::settings::merchants;
 
@@ -37,7 +37,7 @@ pub(super) fn of(manifest: &Manifest) -> IntegrationInfoResponseDto {
     IntegrationInfoResponseDto {
         credit_card_method_info,
         debit_method_info,
-        black_label_method_info: None,
+        black_label_method_info: push(manifest),
         on_account_method_info: None,
         betalingsservice_method_info: None,
         autogiro_method_info: None,
@@ -67,6 +67,19 @@ fn method(manifest: &Manifest, method: MethodName) -> Option<PaymentMethodInfoDt
         use_cancel_preauth: line(Kind::Release).is_some(),
         default_preauth_amount: reserves.map(|line| least(line).into()),
         has_support_initial_bearer: given(manifest, method),
+    })
+}
+
+/// What payers push – a bank transfer, PIX – is offered like a redirect wallet: it cannot be reserved, so a preauthorisation
+/// collects it, a payment books it, and a cancel gives it back.
+fn push(manifest: &Manifest) -> Option<PaymentMethodInfoDto> {
+    let charge = map::push_line(manifest)?;
+    let refunds = manifest.capabilities.iter().any(|line| line.kind == Kind::Refund && line.method == charge.method);
+    Some(PaymentMethodInfoDto {
+        use_capture_preauth: true,
+        use_cancel_preauth: refunds,
+        default_preauth_amount: Some(least(charge).into()),
+        has_support_initial_bearer: false,
     })
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use poem_openapi::types::ToJSON;
-use rialto_adapters::port::manifest::{Manifest, MethodName};
-use rialto_adapters::port::{Currency, Money, MoneyError, Reason, Timestamp};
+use rialto_adapters::port::manifest::{Capability, Manifest, MethodName};
+use rialto_adapters::port::{Currency, Kind, Money, MoneyError, Reason, Timestamp};
 use serde_json::Value;
 use time::format_description::FormatItem;
 use time::macros::format_description;
@@ -142,14 +142,18 @@ pub fn method(role: Role, manifest: &Manifest) -> Option<MethodName> {
         Role::Default => manifest.capabilities.first().map(|capability| capability.method),
         Role::CreditCard => Some(MethodName::Card),
         Role::Debit => Some(MethodName::DirectDebit),
-        Role::OnAccount
-        | Role::Betalingsservice
-        | Role::Ideal
-        | Role::Autogiro
-        | Role::Avtalegiro
-        | Role::MobilePay
-        | Role::AmazonPay => None,
+        Role::Ideal | Role::MobilePay | Role::AmazonPay => push_line(manifest).map(|line| line.method),
+        Role::OnAccount | Role::Betalingsservice | Role::Autogiro | Role::Avtalegiro => None,
     }
+}
+
+/// The charge that a payer pushes from a page, where money can neither be reserved nor means be kept.
+pub fn push_line(manifest: &Manifest) -> Option<&Capability> {
+    let pushed = |line: &&Capability| match line.method {
+        MethodName::BankTransfer | MethodName::Pix => line.kind == Kind::Charge && line.interactive,
+        MethodName::Card | MethodName::DirectDebit => false,
+    };
+    manifest.capabilities.iter().find(pushed)
 }
 
 /// Why money was taken back, in the contract's words.
