@@ -263,7 +263,10 @@ impl Engine {
         let mut transaction =
             self.new_transaction(&intent, wish.work.kind(), parent, &connection.adapter, wish.amount)?;
         let adapter = self.adapter(&connection)?;
-        if let Some(refusal) = self.wrong_with(&intent, &transaction, adapter).await? {
+        // What the payer is still to be asked cannot be wrong yet; the adapter looks at it when it is sent.
+        if !wish.asks_payer
+            && let Some(refusal) = self.wrong_with(&intent, &transaction, adapter).await?
+        {
             return Ok(Err(Accepted::Refused(refusal)));
         }
         if let Some(id) = agreement_id.filter(|_| wish.details.use_stored_means) {
@@ -310,8 +313,7 @@ impl Engine {
         t: &Transaction,
         adapter: &dyn port::Adapter,
     ) -> Result<Option<port::Refusal>, FlowError> {
-        // What the payer is still asked for cannot be wrong yet; the adapter looks at it when it is sent.
-        if t.parent_id.is_some() || t.not_before.is_some() {
+        if t.parent_id.is_some() {
             return Ok(None);
         }
         match self.instruction(intent, t).await? {
