@@ -15,9 +15,9 @@
 //! | 3 | [`profiles`], [`pages`] | an event as a receiver wants it; hosted pages as HTML |
 //! | 4 | [`contracts`] | what callers speak: billwerk |
 //! | 4 | [`hooks`] | what PSPs post to us |
-//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry, accounts, retention |
-//! | 4 | [`psp`] | the PSP we play: the sandbox |
-//! | 4 | [`admin`] | what the command line needs beside a running server |
+//! | 4 | [`workers`] | inbox, dispatcher, outbox, reconciler, due, expiry, accounts, feeds, retention |
+//! | 4 | [`psp`] | the PSPs we play: the sandbox, and simulators to run adapters against |
+//! | 4 | [`admin`] | setting up and operating by HTTP; the command line goes through it |
 //! | 5 | [`conformance`] | a contract's rules, tried out on anybody's server that claims to speak it |
 //! | 5 | [`app`], [`cli`] | everything assembled; the command line |
 
